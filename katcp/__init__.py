@@ -1,0 +1,1 @@
+"""KATCP: devices and clients that speak the Karoo Array Telescope control protocol."""
