@@ -1,0 +1,20 @@
+"""Sphinx configuration."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.abspath(".."))
+
+import katcp  # noqa: E402
+
+project = "katcp"
+author = "The katcp authors"
+copyright = "2026, " + author
+release = version = katcp.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_google_docstring = False
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
