@@ -1,0 +1,585 @@
+"""One TCP connection that speaks lines, as servers and clients use it.
+
+:class:`LineConnection` owns a non-blocking socket on an IOLoop.  It reads in chunks, splits them into
+lines, and hands the lines over one by one; whoever receives them may pause the stream at any line,
+which in the end is felt by the peer as TCP back-pressure.  What is written is collected and given to
+the OS once per loop wake-up, within a bound.
+
+It is no :class:`tornado.iostream.IOStream` since that costs a future, a callback and a scan of the
+buffer per line; but it keeps the part of an IOStream's surface that people touch (``socket``,
+``write``, ``close``, ``closed``, ``error``, ``max_write_buffer_size``, ...).
+
+Everything here belongs to the thread of the loop.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import collections
+import errno
+import socket
+import sys
+# Bound here so that tests which patch the time module's functions do not disturb connections.
+from timeit import default_timer
+
+from tornado.ioloop import IOLoop
+from tornado.iostream import StreamBufferFullError, StreamClosedError
+
+from katcp import compat
+from katcp.message import LineSplitter
+
+READ = IOLoop.READ
+WRITE = IOLoop.WRITE
+ERROR = IOLoop.ERROR
+
+READ_CHUNK = 64 * 1024
+DEFAULT_MAX_BUFFER_SIZE = 2 * 1024 * 1024
+DEFAULT_MAX_WRITE_BUFFER_SIZE = 2 * DEFAULT_MAX_BUFFER_SIZE
+
+# A connection that has lines left after this many seconds lets the others run first.
+DELIVERY_BUDGET = 0.01
+
+# Output of one delivery is sent early when it exceeds this, to bound memory and to let the peer start.
+EARLY_FLUSH_SIZE = 256 * 1024
+
+_WOULD_BLOCK = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
+
+
+class FlushQueue(object):
+    """Connections that have unsent output, to be flushed together at the end of a loop callback.
+
+    Sharing one among the connections of a server means that an inform to a thousand clients costs one
+    scheduled callback.
+
+    Parameters
+    ----------
+    ioloop : tornado IOLoop
+        The loop that the connections are on.
+    """
+
+    __slots__ = ("_ioloop", "_waiting", "_scheduled", "_held")
+
+    def __init__(self, ioloop):
+        self._ioloop = ioloop
+        self._waiting = []
+        self._scheduled = False
+        self._held = 0
+
+    def add(self, connection):
+        """Have `connection` flushed soon."""
+        self._waiting.append(connection)
+        if not self._scheduled and not self._held:
+            self._scheduled = True
+            self._ioloop.add_callback(self._run)
+
+    def hold(self):
+        """Schedule nothing until the matching `release`, which flushes on the spot."""
+        self._held += 1
+
+    def release(self):
+        """Undo one `hold`; the last one flushes all connections that have output."""
+        self._held -= 1
+        if not self._held:
+            self.flush()
+
+    def flush(self):
+        """Flush all waiting connections now."""
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.flush()
+
+    def _run(self):
+        self._scheduled = False
+        self.flush()
+
+
+class LineConnection(object):
+    """A connected socket that delivers lines and queues output.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        Connected stream socket; the connection owns it from now on.
+    ioloop : tornado IOLoop
+        Loop whose thread makes all calls, including this one.
+    max_buffer_size : int
+        Longest accepted line in bytes, terminator included.
+    max_write_buffer_size : int or None
+        Bound for output not yet taken by the OS, in bytes; None for no bound.  May be assigned at any
+        time.
+    flush_queue : FlushQueue, optional
+        Shared with other connections of the same loop; by default the connection has its own.
+
+    Attributes
+    ----------
+    socket : socket.socket
+    ioloop : tornado IOLoop
+    error : BaseException or None
+        Why the connection broke; None while it is open and after an orderly end.
+    """
+
+    __slots__ = (
+        "socket", "ioloop", "max_buffer_size", "max_write_buffer_size", "error",
+        "_closed", "_close_callback", "_events", "_hung_up",
+        # input
+        "_splitter", "_on_line", "_on_overflow", "_on_batch_end", "_lines", "_paused", "_listening",
+        "_delivering", "_delivery_scheduled", "_overflow", "_eof", "_read_error",
+        # output
+        "_flush_queue", "_in_flush_queue", "_out", "_head", "_unsent", "_blocked", "_closing",
+        "_queued_total", "_write_futures", "_batch_future",
+        "__weakref__",
+    )
+
+    def __init__(self, sock, ioloop, max_buffer_size=DEFAULT_MAX_BUFFER_SIZE,
+                 max_write_buffer_size=DEFAULT_MAX_WRITE_BUFFER_SIZE, flush_queue=None):
+        sock.setblocking(False)
+        self.socket = sock
+        self.ioloop = ioloop
+        self.max_buffer_size = max_buffer_size
+        self.max_write_buffer_size = max_write_buffer_size
+        self.error = None
+        self._closed = False
+        self._close_callback = None
+        self._events = None  # what is registered with the loop; None for not registered
+        self._hung_up = False  # both directions are shut: the loop can tell nothing new about the socket
+
+        self._splitter = None
+        self._on_line = None
+        self._on_overflow = None
+        self._on_batch_end = None
+        self._lines = collections.deque()
+        self._paused = False
+        self._listening = False  # whether read events are wanted
+        self._delivering = False
+        self._delivery_scheduled = False
+        self._overflow = False
+        self._eof = False
+        self._read_error = None
+
+        self._flush_queue = FlushQueue(ioloop) if flush_queue is None else flush_queue
+        self._in_flush_queue = False
+        self._out = []
+        self._head = None  # the part of the output that is being sent
+        self._unsent = 0
+        self._blocked = False  # the OS takes no more for now
+        self._closing = False  # to be closed when all output is sent
+        self._queued_total = 0
+        self._write_futures = None  # deque of [total bytes queued, future]
+        self._batch_future = None  # the last of them, while nothing has been sent since
+
+    def __repr__(self):
+        return "<%s fd=%s%s>" % (type(self).__name__, "-" if self._closed else self.socket.fileno(),
+                                 " closed" if self._closed else "")
+
+    # --- the socket; an encrypted connection would replace these ---------------------------------
+
+    def _recv(self):
+        return self.socket.recv(READ_CHUNK)
+
+    def _peek(self):
+        return self.socket.recv(1, socket.MSG_PEEK)
+
+    def _send(self, data):
+        return self.socket.send(data)
+
+    # --- state -----------------------------------------------------------------------------------
+
+    def fileno(self):
+        """Return the socket's file descriptor."""
+        return self.socket.fileno()
+
+    def closed(self):
+        """Whether the socket is closed."""
+        return self._closed
+
+    def closing(self):
+        """Whether the connection is closed, or accepts no more output and closes when it is flushed."""
+        return self._closed or self._closing
+
+    def reading(self):
+        """Whether lines are being delivered."""
+        return self._on_line is not None and not (self._paused or self.closing())
+
+    def writing(self):
+        """Whether there is output that the OS has not taken yet."""
+        return self._unsent > 0
+
+    def set_nodelay(self, value):
+        """Switch Nagle's algorithm off (true) or on (false)."""
+        if not self._closed:
+            try:
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1 if value else 0)
+            except socket.error as exc:
+                # A socket that the peer has reset already gives EINVAL on some systems.
+                if exc.errno != errno.EINVAL:
+                    raise
+
+    def set_close_callback(self, callback):
+        """Have ``callback()`` called once, as a loop callback, after the connection closed.
+
+        Lines that were received before the end of input have been delivered by then.  A callback set
+        on a closed connection is scheduled at once.
+        """
+        self._close_callback = callback
+        if self._closed:
+            self._schedule_close_callback()
+
+    # --- input -----------------------------------------------------------------------------------
+
+    def start_reading(self, on_line, on_overflow=None, on_batch_end=None):
+        """Start to deliver lines.
+
+        Parameters
+        ----------
+        on_line : callable
+            ``on_line(line)`` is called for each line that is not blank; `line` is bytes without the
+            terminator.
+        on_overflow : callable, optional
+            ``on_overflow()`` is called, after the lines before it were delivered, when a line is longer
+            than `max_buffer_size`.  It may still send something; then the connection closes.
+        on_batch_end : callable, optional
+            ``on_batch_end()`` is called after each run of lines, before the output is flushed.
+        """
+        if self._closed:
+            return
+        self._splitter = LineSplitter(self.max_buffer_size)
+        self._on_line = on_line
+        self._on_overflow = on_overflow
+        self._on_batch_end = on_batch_end
+        self._listening = True
+        self._update_events()
+
+    def pause(self):
+        """Deliver nothing more until `resume`; may be called in ``on_line``.
+
+        Reading stops with the next data that arrive, so that a pause between two lines of a peer that
+        waits for answers costs nothing.
+        """
+        self._paused = True
+
+    def resume(self):
+        """Go on after `pause`: lines already received are delivered by a loop callback."""
+        if not self._paused:
+            return
+        self._paused = False
+        if self._closed or self._delivering:
+            return
+        if self._lines or self._eof or self._overflow or self._hung_up:
+            self._schedule_delivery()
+        else:
+            self._listen()
+
+    def _listen(self):
+        if not (self._listening or self._closing or self._on_line is None):
+            self._listening = True
+            self._update_events()
+
+    def _handle_events(self, fd, events):
+        if self._closed:
+            return
+        if self._blocked and events & (WRITE | ERROR):
+            self._blocked = False
+            self.flush()
+            if self._closed:
+                return
+        if events & (READ | ERROR):
+            self._handle_readable(events)
+
+    def _handle_readable(self, events):
+        if self._paused or self._eof or self._overflow or self._closing:
+            self._look_ahead()
+        elif self._lines:
+            if not self._delivery_scheduled:
+                self._deliver()
+        else:
+            self._read()
+        if events & ERROR and not self._closed and not self._listening:
+            # Poll-based loops report a hang-up for ever, even without interest in it.
+            self._hung_up = True
+            self._unregister()
+
+    def _look_ahead(self):
+        """Find out why the paused socket became readable, without taking data from it."""
+        try:
+            if not self._eof and not self._peek():
+                self._eof = True
+        except socket.error as exc:
+            if exc.errno in _WOULD_BLOCK:
+                return
+            if not self._lines:
+                self.close(exc)
+                return
+            self._eof = True
+            self._read_error = exc
+        self._listening = False
+        self._update_events()
+
+    def _read(self):
+        try:
+            data = self._recv()
+        except socket.error as exc:
+            if exc.errno in _WOULD_BLOCK:
+                return
+            data = b""
+            self._read_error = exc
+        if not data:
+            self._eof = True
+            self._listening = False
+            self._update_events()
+        else:
+            splitter = self._splitter
+            self._lines.extend(splitter.feed(data))
+            if splitter.overflow:
+                self._overflow = True
+                self._listening = False
+                self._update_events()
+            elif not self._lines:
+                return
+        self._deliver()
+
+    def _schedule_delivery(self):
+        if not self._delivery_scheduled:
+            self._delivery_scheduled = True
+            self.ioloop.add_callback(self._deliver_scheduled)
+
+    def _deliver_scheduled(self):
+        self._delivery_scheduled = False
+        if self._closed or self._paused or self._delivering:
+            return
+        if self._lines or self._eof or self._overflow:
+            self._deliver()
+        elif self._hung_up:
+            # The loop no longer watches the socket, but the OS may still hold input.
+            self._read()
+            if not (self._closed or self._paused):
+                self._schedule_delivery()
+
+    def _deliver(self):
+        lines = self._lines
+        on_line = self._on_line
+        deadline = default_timer() + DELIVERY_BUDGET
+        self._delivering = True
+        try:
+            while lines:
+                on_line(lines.popleft())
+                if self._paused or self._closed or self._closing:
+                    break
+                if default_timer() > deadline:
+                    break
+            if self._on_batch_end is not None and not self._closed:
+                self._on_batch_end()
+        finally:
+            self._delivering = False
+            if not self._closed:
+                self._after_delivery()
+
+    def _after_delivery(self):
+        if self._closing:
+            self._lines.clear()
+        if not self._paused:
+            if self._lines:
+                self._schedule_delivery()
+            elif self._overflow and not self._closing:
+                if self._on_overflow is not None:
+                    self._on_overflow()
+                self._finish(StreamBufferFullError("Reached maximum read buffer size"))
+                return
+            elif self._eof:
+                self._finish(self._read_error)
+                return
+            elif self._hung_up:
+                self._schedule_delivery()
+            else:
+                self._listen()
+        if self._out:
+            self.flush()
+
+    def _finish(self, error):
+        """Close as soon as the output is flushed."""
+        if self.error is None:
+            self.error = error
+        self.close_after_flush()
+
+    # --- output ----------------------------------------------------------------------------------
+
+    def send(self, data):
+        """Queue bytes to be sent at the end of the current loop callback.
+
+        Raises
+        ------
+        tornado.iostream.StreamClosedError
+            The connection is closed, or about to be.
+        tornado.iostream.StreamBufferFullError
+            The peer has left more than `max_write_buffer_size` bytes unread.
+        """
+        if self._closed or self._closing:
+            raise StreamClosedError(real_error=self.error)
+        size = len(data)
+        limit = self.max_write_buffer_size
+        if limit is not None and self._unsent + size > limit:
+            # Perhaps nobody has asked the OS yet.
+            self._blocked = False
+            self.flush()
+            if self._closed:
+                raise StreamClosedError(real_error=self.error)
+            if self._unsent + size > limit:
+                raise StreamBufferFullError("Reached maximum write buffer size")
+        self._out.append(data)
+        self._unsent += size
+        self._queued_total += size
+        if self._delivering:
+            if self._unsent > EARLY_FLUSH_SIZE and not self._blocked:
+                self.flush()
+        elif not (self._in_flush_queue or self._blocked):
+            self._in_flush_queue = True
+            self._flush_queue.add(self)
+
+    def write(self, data):
+        """Queue bytes as `send` does and return a future.
+
+        Returns
+        -------
+        tornado future
+            Resolves with None when the OS has taken the bytes, fails with ``StreamClosedError`` if the
+            connection closes before.  It need not be looked at.
+        """
+        self.send(data)
+        if not self._unsent:
+            return compat.done_future()
+        if self._write_futures is None:
+            self._write_futures = collections.deque()
+        if self._batch_future is None:
+            self._batch_future = [0, compat.new_future(self.ioloop)]
+            self._write_futures.append(self._batch_future)
+        self._batch_future[0] = self._queued_total
+        return self._batch_future[1]
+
+    def flush(self):
+        """Give the OS what it takes of the queued output now."""
+        self._in_flush_queue = False
+        if self._closed or self._blocked or not self._unsent:
+            return
+        try:
+            self._send_queued()
+        except socket.error as exc:
+            self.close(exc)
+            return
+        if self._write_futures:
+            self._resolve_write_futures()
+        if self._unsent:
+            self._blocked = True
+        elif self._closing:
+            self.close()
+            return
+        self._update_events()
+
+    def close_after_flush(self):
+        """Deliver and accept nothing more, and close when all output is sent."""
+        if self._closed:
+            return
+        self._closing = True
+        self._lines.clear()
+        self._blocked = False
+        if self._unsent:
+            self.flush()
+        else:
+            self.close()
+
+    def _send_queued(self):
+        """Send until the OS takes no more or nothing is left."""
+        while self._unsent:
+            head = self._head
+            if head is None:
+                out = self._out
+                head = out[0] if len(out) == 1 else b"".join(out)
+                self._out = []
+            try:
+                sent = self._send(head)
+            except socket.error as exc:
+                if exc.errno not in _WOULD_BLOCK:
+                    raise
+                sent = 0
+            self._unsent -= sent
+            if sent == len(head):
+                self._head = None
+            else:
+                # Views, not slices: a large backlog must not be copied each time a bit of it goes.
+                self._head = memoryview(head)[sent:]
+                return
+
+    def _resolve_write_futures(self):
+        self._batch_future = None
+        sent_total = self._queued_total - self._unsent
+        futures = self._write_futures
+        while futures and futures[0][0] <= sent_total:
+            compat.resolve(futures.popleft()[1])
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def close(self, exc_info=False):
+        """Close the connection now; lines and output still queued are dropped.
+
+        Without an error, one attempt is made to send the queued output.
+
+        Parameters
+        ----------
+        exc_info : bool, tuple or exception
+            What becomes `error`: an exception, the exception of an ``exc_info`` triple, or if True that
+            of ``sys.exc_info()``.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if exc_info is True:
+            exc_info = sys.exc_info()
+        if isinstance(exc_info, tuple):
+            exc_info = exc_info[1]
+        if exc_info:
+            self.error = exc_info
+        elif self._unsent:
+            try:
+                self._send_queued()
+            except socket.error as exc:
+                self.error = exc
+        if self._write_futures:
+            self._resolve_write_futures()
+        self._unregister()
+        self.socket.close()
+        self._lines.clear()
+        self._out = []
+        self._head = None
+        self._unsent = 0
+        # Closures over the connection would keep it, and all that they hold, alive in a cycle.
+        self._on_line = self._on_overflow = self._on_batch_end = None
+        if self._write_futures:
+            error = StreamClosedError(real_error=self.error)
+            for _, future in self._write_futures:
+                compat.fail(future, (StreamClosedError, error, None))
+                compat.future_exc_info(future)  # nobody is obliged to look at it
+            self._write_futures = None
+        self._schedule_close_callback()
+
+    def _schedule_close_callback(self):
+        callback, self._close_callback = self._close_callback, None
+        if callback is not None:
+            self.ioloop.add_callback(callback)
+
+    # --- registration with the loop --------------------------------------------------------------
+
+    def _update_events(self):
+        if self._closed or self._hung_up:
+            return
+        events = (READ if self._listening else 0) | (WRITE if self._blocked else 0)
+        if events == self._events:
+            return
+        if self._events is not None:
+            self.ioloop.update_handler(self.socket, events)
+        elif events:
+            self.ioloop.add_handler(self.socket, self._handle_events, events)
+        else:
+            return
+        self._events = events
+
+    def _unregister(self):
+        if self._events is not None:
+            self._events = None
+            self.ioloop.remove_handler(self.socket)
