@@ -1,7 +1,41 @@
-"""What pytest has to know: files with ``async def`` are not for Python 2."""
+"""What pytest has to know: which files an interpreter can run, and which peers it talks to."""
 
+from __future__ import absolute_import, division, print_function
+
+import os
 import sys
 
+# Files with ``async def`` are not for Python 2.
 collect_ignore_glob = []
 if sys.version_info[0] == 2:
     collect_ignore_glob.append("py3/*")
+
+# Other implementations are talked to where they can be installed.  What is left out is said in the
+# report's header; KATCP_REQUIRE_PEERS (names, comma-separated) turns an absence into an error.
+_peers = {}
+
+
+def _peer(name, present, where, *files):
+    if not present and name in os.environ.get("KATCP_REQUIRE_PEERS", "").split(","):
+        raise RuntimeError("{} has to be tested against, but it is missing ({})".format(name, where))
+    _peers[name] = "tested" if present else "NOT tested: needs " + where
+    if not present:
+        collect_ignore_glob.extend("peers/" + file for file in files)
+
+
+def _importable(name):
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
+
+
+_peer("aiokatcp", _importable("aiokatcp"), "Python 3.10 and 'pip install aiokatcp'", "test_aiokatcp.py")
+_peer("katcpcli", _importable("katcpcli"), "Python 3.10 and 'pip install katcpcli'", "test_katcpcli.py")
+_peer("katcp09", bool(os.environ.get("KATCP_PEER_PYTHON")),
+      "KATCP_PEER_PYTHON, the path of a Python that has katcp 0.9.3", "test_katcp09.py")
+
+
+def pytest_report_header(config):
+    return ["peer {}: {}".format(name, verdict) for name, verdict in sorted(_peers.items())]
