@@ -5,10 +5,26 @@ from __future__ import absolute_import, division, print_function
 import os
 import sys
 
+import tornado.testing
+
 # Files with ``async def`` are not for Python 2.
 collect_ignore_glob = []
 if sys.version_info[0] == 2:
     collect_ignore_glob.append("py3/*")
+
+# pytest 8.2 and later makes an instance of every test class with the method name "runTest", which
+# tornado 4.5 looks up right away.  Any method does: that instance runs no test.
+try:
+    tornado.testing.AsyncTestCase("runTest")
+except ValueError:  # Python 2's unittest refuses the name as well, but its pytest does not use it
+    pass
+except AttributeError:
+    _init = tornado.testing.AsyncTestCase.__init__
+
+    def _init_without_test(self, methodName="runTest", **kwargs):
+        _init(self, methodName if hasattr(self, methodName) else "setUp", **kwargs)
+
+    tornado.testing.AsyncTestCase.__init__ = _init_without_test
 
 # Other implementations are talked to where they can be installed.  What is left out is said in the
 # report's header; KATCP_REQUIRE_PEERS (names, comma-separated) turns an absence into an error.

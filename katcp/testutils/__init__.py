@@ -1,0 +1,1 @@
+"""Tools for testing devices and the programs that talk to them."""
