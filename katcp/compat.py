@@ -106,6 +106,16 @@ def is_text(value):
     return isinstance(value, text_type)
 
 
+if PY2:
+    def decode_native(value):
+        """Return wire bytes as a native string: on Python 2 they are one already."""
+        return value
+else:
+    def decode_native(value):
+        """Return wire bytes as a native string: on Python 3 they have to be UTF-8."""
+        return value.decode("utf-8")
+
+
 def lossy_str(value):
     """Return a native string for logs and error texts; undecodable bytes never raise here.
 
@@ -135,7 +145,7 @@ if PY2:
 
     exec("def _reraise(tp, value, tb):\n    raise tp, value, tb\n")
 
-    _argspec = inspect.getargspec
+    get_args = inspect.getargspec
 else:
     from threading import get_ident as get_thread_ident  # noqa: F401
 
@@ -146,7 +156,7 @@ else:
         finally:
             del exc_info
 
-    _argspec = inspect.getfullargspec
+    get_args = inspect.getfullargspec
 
 
 def positional_arg_names(function):
@@ -157,7 +167,7 @@ def positional_arg_names(function):
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     try:
-        return list(_argspec(function).args)
+        return list(get_args(function).args)
     except TypeError:
         return []
 
@@ -308,6 +318,26 @@ def done_future(result=None, exception=None):
     return future
 
 
+def failed_future(exc_info):
+    """Return a future that has failed already with an ``exc_info`` triple; see :func:`done_future`."""
+    if ON_ASYNCIO:
+        return DoneFuture(exception=exc_info[1])
+    future = TornadoFuture()
+    fail(future, exc_info)
+    return future
+
+
+class ThreadsafeFuture(ConcurrentFuture):
+    """A future for a thread that runs no loop: resolved from any thread, waited for in any.
+
+    Coroutines can yield it and, on Python 3, await it; ``result(timeout)`` blocks.
+    """
+
+    if not PY2:
+        def __await__(self):
+            return asyncio.wrap_future(self).__await__()
+
+
 def resolve(future, result=None):
     """Give `future` its result, unless it is done (a consumer may have cancelled it)."""
     if not future.done():
@@ -371,6 +401,45 @@ def as_future(value):
     return tornado.gen.convert_yielded(value)
 
 
+if ON_ASYNCIO:
+    def add_loop_callback(ioloop, future, callback):
+        """Have ``callback(future)`` run on `ioloop` once `future` is done.
+
+        To be called in the thread that runs `ioloop`; concurrent futures may be resolved anywhere.
+        """
+        if isinstance(future, asyncio.Future):
+            # One iteration sooner than add_future on tornado 5.
+            future.add_done_callback(callback)
+        else:
+            ioloop.add_future(future, callback)
+
+    def add_threadsafe_callback(future, callback):
+        """Have ``callback(future)`` run once `future` is done, in a thread of the future's choice.
+
+        To be called in a thread that does not run the loop to which the future belongs.
+        """
+        if isinstance(future, asyncio.Future):
+            # asyncio futures may be touched in the thread of their loop only.
+            asyncio_loop = future._loop if sys.version_info < (3, 7) else future.get_loop()
+            asyncio_loop.call_soon_threadsafe(future.add_done_callback, callback)
+        else:
+            future.add_done_callback(callback)
+else:
+    def add_loop_callback(ioloop, future, callback):
+        """Have ``callback(future)`` run on `ioloop` once `future` is done.
+
+        To be called in the thread that runs `ioloop`; concurrent futures may be resolved anywhere.
+        """
+        ioloop.add_future(future, callback)
+
+    def add_threadsafe_callback(future, callback):
+        """Have ``callback(future)`` run once `future` is done, in a thread of the future's choice.
+
+        To be called in a thread that does not run the loop to which the future belongs.
+        """
+        future.add_done_callback(callback)
+
+
 # --- loops ---------------------------------------------------------------------------------------
 
 if PY2:
@@ -383,6 +452,40 @@ else:
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop (an asyncio one on Python 3)."""
         return AsyncIOLoop(make_current=False)
+
+
+def _polls_in_this_thread(ioloop):
+    # Nothing public tells; these are attributes of the PollIOLoop of tornado 4.5, and 5.1 on Python 2.
+    return (getattr(ioloop, "_running", False)
+            and getattr(ioloop, "_thread_ident", None) == get_thread_ident())
+
+
+if ON_ASYNCIO:
+    def running_ioloop():
+        """Return the IOLoop that is running in this thread right now, or None."""
+        if asyncio._get_running_loop() is None:
+            return None
+        return tornado.ioloop.IOLoop.current(instance=False)
+elif PY2:
+    def running_ioloop():
+        """Return the IOLoop that is running in this thread right now, or None."""
+        ioloop = tornado.ioloop.IOLoop.current(instance=False)
+        return ioloop if _polls_in_this_thread(ioloop) else None
+else:
+    def running_ioloop():
+        """Return the IOLoop that is running in this thread right now, or None."""
+        ioloop = tornado.ioloop.IOLoop.current(instance=False)
+        if ioloop is None:
+            return None
+        asyncio_loop = getattr(ioloop, "asyncio_loop", None)
+        if asyncio_loop is not None:
+            return ioloop if asyncio._get_running_loop() is asyncio_loop else None
+        return ioloop if _polls_in_this_thread(ioloop) else None
+
+
+def current_ioloop():
+    """Return the current IOLoop of this thread, running or not, or None if it has none."""
+    return tornado.ioloop.IOLoop.current(instance=False)
 
 
 def asyncio_loop_of(ioloop):
