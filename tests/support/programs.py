@@ -1,0 +1,49 @@
+"""Running the project's own programs in processes of their own."""
+
+from __future__ import absolute_import, division, print_function
+
+import os
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def environment():
+    """The environment in which a child finds this checkout's package."""
+    return dict(os.environ, PYTHONPATH=TOP, PYTHONUNBUFFERED="1")
+
+
+class Program(object):
+    """A Python program that runs until it ends or is stopped; output is native str."""
+
+    def __init__(self, *args):
+        self._process = subprocess.Popen([sys.executable] + [str(arg) for arg in args], cwd=TOP,
+                                         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def line(self):
+        """The next line it prints; blocks until there is one."""
+        return self._process.stdout.readline().decode("utf-8").rstrip("\n")
+
+    def port(self):
+        """The port number at the end of the next line."""
+        line = self.line()
+        if ":" not in line:
+            raise AssertionError("no port in {!r}; {}".format(line, self.finish()))
+        return int(line.split(";")[0].rpartition(":")[2])
+
+    def interrupt(self):
+        """What Ctrl-C does."""
+        self._process.send_signal(2)
+
+    def finish(self):
+        """Wait for its end; return (exit status, the rest of its output, its errors)."""
+        out, err = self._process.communicate()
+        return self._process.returncode, out.decode("utf-8"), err.decode("utf-8")
+
+    def kill(self):
+        """For clean-up: end it if it has not ended, and close its pipes."""
+        if self._process.poll() is None:
+            self._process.kill()
+        if not self._process.stdout.closed:
+            self._process.communicate()
