@@ -2,8 +2,6 @@
 
 import unittest
 
-import tornado
-
 from katcp.client import BlockingClient
 from katcp.core import Message
 from tests.support.programs import Program
@@ -15,7 +13,6 @@ class TestExamples(unittest.TestCase):
         self.addCleanup(program.kill)
         return program
 
-    @unittest.skipIf(tornado.version_info < (5,), "on tornado 4 the loop is not asyncio's")
     def test_asyncio_client_on_async_device(self):
         device = self.program("examples/async_device.py", 0)
         port = device.port()
