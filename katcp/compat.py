@@ -12,6 +12,7 @@ from __future__ import absolute_import, division, print_function
 
 import concurrent.futures
 import inspect
+import operator
 import sys
 
 import tornado
@@ -35,6 +36,8 @@ if PY2:
     text_type = unicode  # noqa: F821
     string_types = (str, unicode)  # noqa: F821
     integer_types = (int, long)  # noqa: F821
+    # Text to UTF-8 without a Python frame.
+    encode_utf8 = operator.methodcaller("encode", "utf-8")
 
     def ensure_native_str(value):
         """Return `value` as a native string.
@@ -64,6 +67,8 @@ else:
     text_type = str
     string_types = (str, bytes)
     integer_types = (int,)
+    # Text to UTF-8 without a Python frame.
+    encode_utf8 = str.encode
 
     def ensure_native_str(value):
         """Return `value` as a native string.

@@ -1,0 +1,667 @@
+"""Messages: bytes in, objects out, and back.  No sockets, no loop, no clock.
+
+A line of the protocol goes through :class:`LineSplitter` (chunks of bytes to lines),
+:class:`MessageParser` (line to :class:`Message`), and back through ``bytes(message)``.
+
+All three are on the path of every message, which explains their style: one call into C for the
+whole line where there is one (``replace``, ``find``, ``split``), tables indexed by exact type or by
+name, and the careful, complete code only where the quick test failed.  ``data.find(x) >= 0`` stands
+for ``x in data``, which is several times slower for bytes on Python 3.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import logging
+import numbers
+import re
+
+from katcp.compat import (encode_utf8, ensure_native_str, integer_types, is_bytes, is_text, lossy_str,
+                          text_type)
+from katcp.errors import KatcpSyntaxError, KatcpTypeError
+
+# Part of what used to be one module; log filters of users know it by that name.
+logger = logging.getLogger("katcp.core")
+
+_MTYPES = (0, 1, 2)
+
+# What is known to be a good name, so that nobody has to look at it again:
+# native name -> {message type -> the bytes a message without id begins with}, and
+# the first field of a received line -> (message type, native name).
+# Peers choose names, hence the bounds; a cache that is full starts afresh.
+_MAX_CACHED_NAMES = 2048
+_MAX_CACHED_LENGTH = 64
+_wire_heads = {}
+_parsed_heads = {}
+
+_GOOD_NAME_RE = re.compile(r"[a-zA-Z][a-zA-Z0-9\-]*\Z")
+
+
+def _remember(cache, key, value):
+    if len(key) <= _MAX_CACHED_LENGTH:
+        if len(cache) >= _MAX_CACHED_NAMES:
+            cache.clear()
+        cache[key] = value
+    return value
+
+
+def _check_name(name):
+    """Return `name` as a native string, or raise the error that says what is wrong with it."""
+    if not name:
+        raise KatcpSyntaxError("Command missing command name.")
+    letters_and_digits = name.replace("-", "")
+    if not _GOOD_NAME_RE.match(name):
+        # Of names that other alphabets would call alphanumeric the wire knows nothing.
+        if not re.match(r"[a-zA-Z0-9]+\Z", letters_and_digits):
+            raise KatcpSyntaxError("Command name should consist only of alphanumeric characters and "
+                                   "dashes (got %r)." % (name,))
+        raise KatcpSyntaxError("Command name should start with an alphabetic character (got %r)."
+                               % (name,))
+    if is_text(name):
+        # By way of the base class: subclasses (of Python 2's future package) return their own kind.
+        name = ensure_native_str(text_type.encode(name, "ascii"))
+    else:
+        name = "".join((name,))
+    raw_name = encode_utf8(name)
+    _remember(_wire_heads, name, dict((mtype, Message.TYPE_SYMBOLS[mtype] + raw_name)
+                                      for mtype in _MTYPES))
+    return name
+
+
+def _mid_to_bytes(mid):
+    """Return `mid` as bytes, digits only, or raise KatcpSyntaxError."""
+    try:
+        raw_mid = b"".join((mid,)) if is_bytes(mid) else str(mid).encode("ascii")
+    except UnicodeError:
+        raw_mid = b""
+    if not raw_mid.isdigit():
+        raise KatcpSyntaxError("Invalid message id %r." % (mid,))
+    return raw_mid
+
+
+# --- arguments to bytes --------------------------------------------------------------------------
+
+def encode_utf8_with_error_log(arg):
+    """Return text as UTF-8 bytes; what cannot be encoded is logged and replaced with ``?``.
+
+    Parameters
+    ----------
+    arg : unicode text
+
+    Returns
+    -------
+    bytes
+    """
+    try:
+        return text_type.encode(arg, "utf-8")
+    except UnicodeEncodeError:
+        logger.error("Error encoding message argument to byte str! "
+                     "Replacing bad characters with '?'.", exc_info=True)
+        return text_type.encode(arg, "utf-8", "replace")
+
+
+def _format_real(arg):
+    """Return a real number that is no float (numpy.float32, Fraction, ...) as a decimal."""
+    # Its own notation is the shortest that is exact for its own precision.
+    text = str(arg)
+    try:
+        float(text)
+    except ValueError:
+        try:
+            text = repr(float(arg))
+        except OverflowError:
+            pass
+    return text.encode("ascii")
+
+
+def _is_numpy_bool(arg):
+    kind = type(arg)
+    return kind.__module__ == "numpy" and kind.__name__ in ("bool_", "bool")
+
+
+def _format_unusual(arg):
+    """Return the bytes for an argument whose exact type is not in the table."""
+    if isinstance(arg, float):
+        # Not repr: numpy's float64 is a float whose repr names its type.
+        return float.__repr__(arg).encode("ascii")
+    if is_bytes(arg):
+        return b"".join((arg,))
+    if is_text(arg):
+        return encode_utf8_with_error_log(arg)
+    if isinstance(arg, numbers.Integral):
+        return b"%d" % (int(arg),)
+    if isinstance(arg, numbers.Real):
+        return _format_real(arg)
+    if isinstance(arg, bytearray):
+        return bytes(arg)
+    if isinstance(arg, memoryview):
+        return arg.tobytes()
+    if _is_numpy_bool(arg):
+        return b"1" if arg else b"0"
+    text = str(arg)
+    return text if is_bytes(text) else encode_utf8_with_error_log(text)
+
+
+# By exact type; all of these are implemented in C.
+_FORMATTERS = {
+    bool: (b"0", b"1").__getitem__,
+    float: b"%r".__mod__,
+    text_type: encode_utf8,
+    bytes: bytes,
+}
+for _integer in integer_types:
+    _FORMATTERS[_integer] = b"%d".__mod__
+del _integer
+
+
+def _escape(data):
+    """Return bytes with everything escaped but ESC, and but for being empty."""
+    return (data.replace(b"\\", b"\\\\").replace(b" ", b"\\_").replace(b"\n", b"\\n")
+            .replace(b"\t", b"\\t").replace(b"\r", b"\\r").replace(b"\0", b"\\0"))
+
+
+class Message(object):
+    """One message of the protocol: a request, reply or inform.
+
+    Parameters
+    ----------
+    mtype : int
+        ``Message.REQUEST``, ``Message.REPLY`` or ``Message.INFORM``.
+    name : str
+        A letter, followed by letters, digits and dashes.
+    arguments : iterable, optional
+        The arguments; each is turned into bytes by :meth:`format_argument`.
+    mid : int, str or bytes, optional
+        Message id: digits only. None means that the message has no id.
+
+    Attributes
+    ----------
+    mtype : int
+    name : str
+    mid : bytes or None
+    arguments : list of bytes
+        Unescaped. All four may be assigned and changed; they are not checked again.
+
+    Raises
+    ------
+    KatcpSyntaxError
+        If type, name or id are not valid.
+
+    Notes
+    -----
+    The grammar is section 2.1 of the specification, the meaning of the id section 2.2.
+
+    Examples
+    --------
+    >>> Message.request("set-rate", 5.1, mid=3) == Message(Message.REQUEST, "set-rate", [b"5.1"], b"3")
+    True
+    """
+
+    __slots__ = ["mtype", "name", "mid", "arguments"]
+
+    REQUEST, REPLY, INFORM = _MTYPES
+
+    TYPE_NAMES = {REQUEST: "REQUEST", REPLY: "REPLY", INFORM: "INFORM"}
+
+    TYPE_SYMBOLS = {REQUEST: b"?", REPLY: b"!", INFORM: b"#"}
+    TYPE_SYMBOL_LOOKUP = {b"?": REQUEST, b"!": REPLY, b"#": INFORM}
+
+    # The code after the backslash -> what it stands for.
+    ESCAPE_LOOKUP = {
+        b"\\": b"\\",
+        b"_": b" ",
+        b"0": b"\0",
+        b"n": b"\n",
+        b"r": b"\r",
+        b"e": b"\x1b",
+        b"t": b"\t",
+        b"@": b"",
+    }
+    REVERSE_ESCAPE_LOOKUP = {
+        b"\\": b"\\",
+        b" ": b"_",
+        b"\0": b"0",
+        b"\n": b"n",
+        b"\r": b"r",
+        b"\x1b": b"e",
+        b"\t": b"t",
+        b"": b"@",
+    }
+    ESCAPE_RE = re.compile(br"[\\ \x00\n\r\x1b\t]")
+
+    OK, FAIL, INVALID = b"ok", b"fail", b"invalid"
+
+    def __init__(self, mtype, name, arguments=None, mid=None):
+        if arguments is None:
+            arguments = []
+        elif type(self) is Message:
+            if type(arguments) is not tuple:
+                arguments = list(arguments)  # an iterator has only one go
+            try:
+                arguments = [_FORMATTERS[type(arg)](arg) for arg in arguments]
+            except (KeyError, UnicodeEncodeError):
+                arguments = [self.format_argument(arg) for arg in arguments]
+        else:
+            arguments = [self.format_argument(arg) for arg in arguments]
+        if mtype not in _TYPE_SYMBOLS:
+            raise KatcpSyntaxError("Invalid command type %r." % (mtype,))
+        if mid is not None and (type(mid) is not bytes or not mid.isdigit()):
+            mid = _mid_to_bytes(mid)
+        if type(name) is not str or name not in _wire_heads:
+            name = _check_name(name)
+        self.mtype = mtype
+        self.name = name
+        self.mid = mid
+        self.arguments = arguments
+
+    @staticmethod
+    def _trusted(mtype, name, arguments, mid=None):
+        """Return a message made of parts that are known to be good; nothing is checked or copied.
+
+        Parameters
+        ----------
+        mtype : int
+        name : str
+            Native string, a valid name.
+        arguments : list of bytes
+            Used as it is.
+        mid : bytes or None
+        """
+        msg = _new_message(Message)
+        msg.mtype = mtype
+        msg.name = name
+        msg.mid = mid
+        msg.arguments = arguments
+        return msg
+
+    def format_argument(self, arg):
+        """Return the bytes that stand for one argument, unescaped; subclasses may override it.
+
+        Parameters
+        ----------
+        arg : object
+            Booleans become ``1`` or ``0``, integers decimals, floats the shortest decimal that
+            reads back as the same float, text UTF-8; bytes and buffers are taken as they are.
+            Numbers of other kinds (numpy's, fractions) become decimals too. Of anything else
+            ``str(arg)`` is sent.
+
+        Returns
+        -------
+        bytes
+        """
+        formatter = _FORMATTERS.get(type(arg), _format_unusual)
+        try:
+            return formatter(arg)
+        except UnicodeEncodeError:
+            return encode_utf8_with_error_log(arg)
+
+    def copy(self, keep_mid=False):
+        """Return a new plain message with the same type, name and arguments.
+
+        Parameters
+        ----------
+        keep_mid : bool
+            Whether the copy has the message id, too. By default it has none, so that a request can
+            be sent again under an id of its own.
+
+        Returns
+        -------
+        Message
+        """
+        return self._trusted(self.mtype, self.name, list(self.arguments),
+                             self.mid if keep_mid else None)
+
+    def __bytes__(self):
+        mtype = self.mtype
+        try:
+            head = _wire_heads[self.name][mtype]
+        except KeyError:
+            head = self.TYPE_SYMBOLS[mtype] + self.name.encode("ascii")
+        if self.mid is not None:
+            head = head + b"[" + self.mid + b"]"
+        arguments = self.arguments
+        if not arguments:
+            return head
+        # Escape all arguments at once, with a separator that hardly occurs in any.
+        line = b"\x1b".join(arguments)
+        if b"" in arguments or line.count(b"\x1b") != len(arguments) - 1:
+            line = b" ".join([_escape(arg).replace(b"\x1b", b"\\e") if arg else b"\\@"
+                              for arg in arguments])
+        else:
+            line = _escape(line).replace(b"\x1b", b" ")
+        return head + b" " + line
+
+    def __str__(self):
+        """The line that is sent, without terminator, as a native string.
+
+        Raises
+        ------
+        UnicodeDecodeError
+            If an argument is not UTF-8 (Python 3 only); :meth:`log_text` never raises.
+        """
+        return ensure_native_str(self.__bytes__())
+
+    def __repr__(self):
+        shown = []
+        for arg in self.arguments:
+            if not is_bytes(arg):
+                shown.append(repr(arg))
+                continue
+            # Escaping never makes it shorter, so that the rest of a huge argument does not matter.
+            escaped = _escape(arg[:1001]).replace(b"\x1b", b"\\e")
+            if len(escaped) > 1000:
+                escaped = escaped[:1000] + b"..."
+            shown.append(str(escaped))
+        return "<Message %s %s %s>" % (self.TYPE_NAMES[self.mtype].lower(), self.name,
+                                       "(%s)" % ", ".join(shown) if shown else "")
+
+    def log_text(self, limit=1000):
+        """Return the line that is sent as a native string for logs; never raises.
+
+        Parameters
+        ----------
+        limit : int
+            At most about that many bytes of the line are shown, then ``...``. What is not shown
+            costs nothing.
+
+        Returns
+        -------
+        str
+            Bytes that are not UTF-8 are shown as ``\\xNN``.
+        """
+        try:
+            shown, length = [], 0
+            for arg in self.arguments:
+                shown.append(arg[:limit])
+                length += len(arg) + 1
+                if length > limit:
+                    break
+            line = self._trusted(self.mtype, self.name, shown, self.mid).__bytes__()
+            if length > limit:
+                line = line[:limit] + b"..."
+            return lossy_str(line)
+        except Exception:
+            # Attributes can be set to anything.
+            return object.__repr__(self)
+
+    def __eq__(self, other):
+        if not isinstance(other, Message):
+            return NotImplemented
+        return (self.arguments == other.arguments and self.name == other.name
+                and self.mtype == other.mtype and self.mid == other.mid)
+
+    def __ne__(self, other):
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
+
+    def reply_ok(self):
+        """Return whether this is a reply whose first argument is ``ok``."""
+        return bool(self.mtype == self.REPLY and self.arguments and self.arguments[0] == self.OK)
+
+    @classmethod
+    def request(cls, name, *args, **kwargs):
+        """Return a request.
+
+        Parameters
+        ----------
+        name : str
+        *args
+            The message arguments, see :meth:`format_argument`.
+        mid : int, str or bytes, optional
+            Message id (keyword only).
+        """
+        return cls(cls.REQUEST, name, args, _mid_keyword(kwargs) if kwargs else None)
+
+    @classmethod
+    def reply(cls, name, *args, **kwargs):
+        """Return a reply; parameters as for :meth:`request`."""
+        return cls(cls.REPLY, name, args, _mid_keyword(kwargs) if kwargs else None)
+
+    @classmethod
+    def inform(cls, name, *args, **kwargs):
+        """Return an inform; parameters as for :meth:`request`."""
+        return cls(cls.INFORM, name, args, _mid_keyword(kwargs) if kwargs else None)
+
+    @classmethod
+    def reply_to_request(cls, req_msg, *args):
+        """Return a reply with the name and id of a request.
+
+        Parameters
+        ----------
+        req_msg : Message
+            The request.
+        *args
+            The message arguments, see :meth:`format_argument`.
+        """
+        return cls(cls.REPLY, req_msg.name, args, req_msg.mid)
+
+    @classmethod
+    def reply_inform(cls, req_msg, *args):
+        """Return an inform with the name and id of a request; parameters as for `reply_to_request`."""
+        return cls(cls.INFORM, req_msg.name, args, req_msg.mid)
+
+
+_new_message = Message.__new__
+_TYPE_SYMBOLS = Message.TYPE_SYMBOLS
+
+
+def _mid_keyword(kwargs):
+    mid = kwargs.pop("mid", None)
+    if kwargs:
+        raise TypeError("Invalid keyword argument(s): %r" % (kwargs,))
+    return mid
+
+
+# --- bytes to messages ---------------------------------------------------------------------------
+
+_UNESCAPE_RE = re.compile(br"\\(.?)", re.DOTALL)
+
+
+def _unescape(arg):
+    """Return the unescaped form of an argument that contains backslashes."""
+    raw = arg.replace(b"\\_", b" ")
+    if raw.find(b"\\") < 0:
+        return raw
+    # Between double backslashes every other backslash begins an escape of its own.
+    parts = []
+    for part in arg.split(b"\\\\"):
+        part = (part.replace(b"\\_", b" ").replace(b"\\@", b"").replace(b"\\n", b"\n")
+                .replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
+                .replace(b"\\e", b"\x1b"))
+        if part.find(b"\\") >= 0:
+            _refuse_escape(arg)
+        parts.append(part)
+    return b"\\".join(parts)
+
+
+def _refuse_escape(arg):
+    """Raise the error for the first bad escape in an argument."""
+    for code in _UNESCAPE_RE.findall(arg):
+        if not code:
+            raise KatcpSyntaxError("Escape slash at end of argument.")
+        if code not in Message.ESCAPE_LOOKUP:
+            raise KatcpSyntaxError("Invalid escape character %r." % (code,))
+
+
+class MessageParser(object):
+    """Turns lines into messages. Has no state; one may serve several connections and threads."""
+
+    TYPE_SYMBOL_LOOKUP = Message.TYPE_SYMBOL_LOOKUP
+    ESCAPE_LOOKUP = Message.ESCAPE_LOOKUP
+
+    SPECIAL_RE = re.compile(br"[\x00\n\r\x1b\t ]")
+    UNESCAPE_RE = _UNESCAPE_RE
+    WHITESPACE_RE = re.compile(br"[ \t]+")
+    # The field after the type symbol.
+    NAME_RE = re.compile(br"(?P<name>[a-zA-Z][a-zA-Z0-9\-]*)(?:\[(?P<id>[0-9]+)\])?\Z")
+
+    def parse(self, line):
+        """Return the message that a line stands for.
+
+        Parameters
+        ----------
+        line : bytes
+            The line without its terminator.
+
+        Returns
+        -------
+        Message
+            With native str name, bytes mid (or None), and a list of unescaped bytes as arguments.
+
+        Raises
+        ------
+        KatcpSyntaxError
+            If the line breaks the grammar (section 2.1 of the specification) in any way, be it by
+            bytes that are not even text.
+        KatcpTypeError
+            If `line` is not a byte string.
+        """
+        if (type(line) is not bytes or line.find(b"\0") >= 0 or line.find(b"\n") >= 0
+                or line.find(b"\r") >= 0 or line.find(b"\x1b") >= 0):
+            return self._parse_carefully(line)
+        fields = line.replace(b"\t", b" ").split(b" ")
+        head = fields[0]
+        mid = None
+        known = _parsed_heads.get(head)
+        if known is None:
+            start = head.find(b"[")
+            if start < 0 or head[-1:] != b"]":
+                return self._parse_carefully(line)
+            known = _parsed_heads.get(head[:start])
+            mid = head[start + 1:-1]
+            if known is None or not mid.isdigit():
+                return self._parse_carefully(line)
+        arguments = fields[1:]
+        if b"" in arguments:
+            arguments = [arg for arg in arguments if arg]
+        if line.find(b"\\") >= 0:
+            arguments = [_unescape(arg) if arg.find(b"\\") >= 0 else arg for arg in arguments]
+        msg = _new_message(Message)
+        msg.mtype, msg.name = known
+        msg.mid = mid
+        msg.arguments = arguments
+        return msg
+
+    def _parse_carefully(self, line):
+        """Do what `parse` does, for lines that have or may have something unusual about them."""
+        if not line:
+            raise KatcpSyntaxError("Empty message received.")
+        if not is_bytes(line):
+            raise KatcpTypeError("Line type must be bytes - not %r" % (type(line),))
+        line = b"".join((line,))
+        mtype = self.TYPE_SYMBOL_LOOKUP.get(line[:1])
+        if mtype is None:
+            raise KatcpSyntaxError("Bad type character %r." % (_native_if_possible(line[:1]),))
+        fields = self.WHITESPACE_RE.split(line)
+        if not fields[-1]:
+            fields.pop()
+        head = fields[0]
+        if len(fields) == 1 and head[-1:] == b"\n":
+            # A message without arguments has always been accepted with its newline.
+            head = head[:-1]
+        arguments = [self._parse_arg(arg) for arg in fields[1:]]
+        match = self.NAME_RE.match(head, 1)
+        if match is None:
+            raise KatcpSyntaxError("Bad message name (and possibly id) %r."
+                                   % (_native_if_possible(fields[0][1:]),))
+        raw_name, mid = match.group("name", "id")
+        name = _check_name(ensure_native_str(raw_name))
+        _remember(_parsed_heads, line[:1] + raw_name, (mtype, name))
+        return Message._trusted(mtype, name, arguments, mid)
+
+    def _parse_arg(self, arg):
+        match = self.SPECIAL_RE.search(arg)
+        if match is not None:
+            raise KatcpSyntaxError("Un-escaped special %r." % (match.group(),))
+        return _unescape(arg) if arg.find(b"\\") >= 0 else arg
+
+
+def _native_if_possible(data):
+    """Return bytes as a native string if they are text, else as they are: for error messages."""
+    try:
+        return ensure_native_str(data)
+    except UnicodeDecodeError:
+        return data
+
+
+class LineSplitter(object):
+    """Cuts a stream of bytes, as it arrives in chunks, into lines.
+
+    LF and CR both end a line (section 2.1 of the specification), so that CRLF is a line and an
+    empty one.  Empty lines and lines of only spaces and TABs are dropped, as the specification
+    asks.  The time taken is proportional to the number of bytes, however small the chunks are.
+
+    Parameters
+    ----------
+    max_line : int
+        Longest line in bytes, its terminator included.
+
+    Attributes
+    ----------
+    overflow : bool
+        Whether a line longer than `max_line` came in. Nothing is accepted from then on.
+    pending : int
+        Number of bytes waiting for the end of their line.
+
+    Examples
+    --------
+    >>> splitter = LineSplitter(2097152)
+    >>> [line.decode() for line in splitter.feed(b"?watchdog\\r\\n?he")]
+    ['?watchdog']
+    >>> [line.decode() for line in splitter.feed(b"lp\\n")]
+    ['?help']
+    """
+
+    __slots__ = ("max_line", "overflow", "pending", "_parts")
+
+    def __init__(self, max_line):
+        self.max_line = max_line
+        self.overflow = False
+        self.pending = 0
+        self._parts = []
+
+    def feed(self, data):
+        """Take the next chunk and return the lines that it completes.
+
+        Parameters
+        ----------
+        data : bytes
+
+        Returns
+        -------
+        list of bytes
+            Without terminators. If a line is too long, the good ones before it; :attr:`overflow`
+            is set then.
+        """
+        if self.overflow:
+            return []
+        if data.find(b"\r") >= 0:
+            data = data.replace(b"\r", b"\n")
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            if self._parts:
+                self._parts.append(lines[0])
+                lines[0] = b"".join(self._parts)
+                self._parts = []
+                self.pending = 0
+            if len(data) >= self.max_line or len(lines[0]) >= self.max_line:
+                lines = self._up_to_overflow(lines)
+            lines = [line for line in lines if line.strip(b" \t")]
+        if rest and not self.overflow:
+            self._parts.append(rest)
+            self.pending += len(rest)
+            if self.pending >= self.max_line:
+                self._overflow()
+        return lines
+
+    def _up_to_overflow(self, lines):
+        for i, line in enumerate(lines):
+            if len(line) >= self.max_line:
+                self._overflow()
+                return lines[:i]
+        return lines
+
+    def _overflow(self):
+        self.overflow = True
+        self.pending = 0
+        self._parts = []
