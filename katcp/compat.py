@@ -496,3 +496,11 @@ def current_ioloop():
 def asyncio_loop_of(ioloop):
     """Return the asyncio event loop under `ioloop`, or None where there is none."""
     return getattr(ioloop, "asyncio_loop", None)
+
+
+def ioloop_is_closed(ioloop):
+    """Whether `ioloop` is closed, so that nothing added to it will ever run."""
+    asyncio_loop = getattr(ioloop, "asyncio_loop", None)
+    if asyncio_loop is not None:
+        return asyncio_loop.is_closed() is True
+    return getattr(ioloop, "_closing", False) is True
