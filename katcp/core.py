@@ -10,7 +10,7 @@ module                 holds
 `katcp.protocol`       versions of the protocol and `ProtocolFlags`
 `katcp.message`        `Message` and `MessageParser`
 `katcp.handlers`       how methods of a class become handlers of messages
-`katcp.katcp_types`    types of parameters and sensor values
+`katcp.katcp_types`    types of parameters and sensor values (strings: `katcp.text_types`)
 `katcp.sensor`         `Sensor` and `Reading`
 `katcp.waiting`        events, states and what else one waits with
 `katcp.attrdict`       dictionaries with attribute access
@@ -47,14 +47,14 @@ from katcp.errors import (AsyncReply, FailReply, KatcpClientDisconnected,  # noq
                           KatcpVersionError)
 from katcp.handlers import (DeviceMetaclass, DeviceServerMetaclass, convert_method_name,  # noqa: F401
                             steal_docstring_from)
-from katcp.katcp_types import (Address, Bool, Discrete, Float, Int, Lru, Str,  # noqa: F401
-                               Timestamp)
+from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp  # noqa: F401
 from katcp.message import Message, MessageParser, encode_utf8_with_error_log  # noqa: F401
 from katcp.protocol import (DEFAULT_KATCP_MAJOR, FLOAT_TS_KATCP_MAJOR,  # noqa: F401
                             INTERFACE_CHANGED_KATCP_MAJOR, MID_KATCP_MAJOR, MS_TO_SEC_FAC,
                             SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, VERSION_CONNECT_KATCP_MAJOR,
                             ProtocolFlags)
 from katcp.sensor import Reading, Sensor  # noqa: F401
+from katcp.text_types import Discrete, Str  # noqa: F401
 from katcp.waiting import (AsyncCallbackEvent, AsyncEvent, AsyncState, LatencyTimer,  # noqa: F401
                            future_timeout_manager, hashable_identity, log_coroutine_exceptions,
                            log_future_exceptions, until_any, until_later, until_some)
