@@ -67,6 +67,9 @@ class AttrDict(_ItemsAsAttributes, dict):
     2
     """
 
+    # What ``vars`` shows.
+    __dict__ = property(lambda self: self)
+
     def __init__(self, *args, **kwargs):
         super(AttrDict, self).__init__(*args, **kwargs)
 
@@ -84,6 +87,9 @@ class DefaultAttrDict(_ItemsAsAttributes, defaultdict):
     factory it raises :exc:`KeyError`. Missing special names (``__deepcopy__``) are exempt and raise
     :exc:`AttributeError`.
     """
+
+    # What ``vars`` shows.
+    __dict__ = property(lambda self: self)
 
     def __init__(self, *args, **kwargs):
         super(DefaultAttrDict, self).__init__(*args, **kwargs)

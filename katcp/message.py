@@ -1,12 +1,12 @@
 """Messages: bytes in, objects out, and back.  No sockets, no loop, no clock.
 
-A line of the protocol goes through :class:`LineSplitter` (chunks of bytes to lines),
-:class:`MessageParser` (line to :class:`Message`), and back through ``bytes(message)``.
+A line of the protocol goes through :class:`~katcp.line_splitter.LineSplitter` (chunks of bytes to
+lines), :class:`MessageParser` (line to :class:`Message`), and back through ``bytes(message)``.
 
-All three are on the path of every message, which explains their style: one call into C for the
-whole line where there is one (``replace``, ``find``, ``split``), tables indexed by exact type or by
-name, and the careful, complete code only where the quick test failed.  ``data.find(x) >= 0`` stands
-for ``x in data``, which is several times slower for bytes on Python 3.
+All of it is on the path of every message, which explains the style: one call into C for the whole
+line where there is one (``replace``, ``find``, ``split``), tables indexed by exact type or by name,
+and the careful, complete code only where the quick test failed.  ``data.find(x) >= 0`` stands for
+``x in data``, which is several times slower for bytes on Python 3.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -18,6 +18,7 @@ import re
 from katcp.compat import (encode_utf8, ensure_native_str, integer_types, is_bytes, is_text, lossy_str,
                           text_type)
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
+from katcp.line_splitter import LineSplitter  # noqa: F401
 
 # Part of what used to be one module; log filters of users know it by that name.
 logger = logging.getLogger("katcp.core")
@@ -581,87 +582,3 @@ def _native_if_possible(data):
         return ensure_native_str(data)
     except UnicodeDecodeError:
         return data
-
-
-class LineSplitter(object):
-    """Cuts a stream of bytes, as it arrives in chunks, into lines.
-
-    LF and CR both end a line (section 2.1 of the specification), so that CRLF is a line and an
-    empty one.  Empty lines and lines of only spaces and TABs are dropped, as the specification
-    asks.  The time taken is proportional to the number of bytes, however small the chunks are.
-
-    Parameters
-    ----------
-    max_line : int
-        Longest line in bytes, its terminator included.
-
-    Attributes
-    ----------
-    overflow : bool
-        Whether a line longer than `max_line` came in. Nothing is accepted from then on.
-    pending : int
-        Number of bytes waiting for the end of their line.
-
-    Examples
-    --------
-    >>> splitter = LineSplitter(2097152)
-    >>> [line.decode() for line in splitter.feed(b"?watchdog\\r\\n?he")]
-    ['?watchdog']
-    >>> [line.decode() for line in splitter.feed(b"lp\\n")]
-    ['?help']
-    """
-
-    __slots__ = ("max_line", "overflow", "pending", "_parts")
-
-    def __init__(self, max_line):
-        self.max_line = max_line
-        self.overflow = False
-        self.pending = 0
-        self._parts = []
-
-    def feed(self, data):
-        """Take the next chunk and return the lines that it completes.
-
-        Parameters
-        ----------
-        data : bytes
-
-        Returns
-        -------
-        list of bytes
-            Without terminators. If a line is too long, the good ones before it; :attr:`overflow`
-            is set then.
-        """
-        if self.overflow:
-            return []
-        if data.find(b"\r") >= 0:
-            data = data.replace(b"\r", b"\n")
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        if lines:
-            if self._parts:
-                self._parts.append(lines[0])
-                lines[0] = b"".join(self._parts)
-                self._parts = []
-                self.pending = 0
-            if len(data) >= self.max_line or len(lines[0]) >= self.max_line:
-                lines = self._up_to_overflow(lines)
-            lines = [line for line in lines if line.strip(b" \t")]
-        if rest and not self.overflow:
-            self._parts.append(rest)
-            self.pending += len(rest)
-            if self.pending >= self.max_line:
-                self._overflow()
-        return lines
-
-    def _up_to_overflow(self, lines):
-        for i, line in enumerate(lines):
-            if len(line) >= self.max_line:
-                self._overflow()
-                return lines[:i]
-        return lines
-
-    def _overflow(self):
-        self.overflow = True
-        self.pending = 0
-        self._parts = []
