@@ -10,7 +10,7 @@ from katcp.katcp_types import KatcpType, plain_bytes
 from katcp.protocol import DEFAULT_KATCP_MAJOR
 
 
-def _native(value):
+def native_where_possible(value):
     """Return any string as a native one where possible, everything else as it is."""
     if type(value) is str or not isinstance(value, string_types):
         return value
@@ -63,14 +63,14 @@ class Discrete(Str):
     def __init__(self, values, case_insensitive=False, **kwargs):
         super(Discrete, self).__init__(**kwargs)
         self._case_insensitive = case_insensitive
-        self._values = [_native(value) for value in values]
+        self._values = [native_where_possible(value) for value in values]
         self._valid_values = set(self._values)
         if case_insensitive:
             self._valid_values_lower = set(_lower(value) for value in self._values)
 
     def check(self, value, major):
         """Raise ValueError if `value` is not one of the allowed values."""
-        value = _native(value)
+        value = native_where_possible(value)
         if self._case_insensitive:
             if _lower(value) in self._valid_values_lower:
                 return
@@ -103,8 +103,8 @@ class DiscreteMulti(Discrete):
     name = "discretemulti"
 
     def __init__(self, values, all_keyword="all", separator=",", **kwargs):
-        self.all_keyword = _native(all_keyword)
-        self.separator = _native(separator)
+        self.all_keyword = native_where_possible(all_keyword)
+        self.separator = native_where_possible(separator)
         super(DiscreteMulti, self).__init__(values, **kwargs)
 
     def get_default(self):
@@ -126,7 +126,7 @@ class DiscreteMulti(Discrete):
 
     def encode(self, value, major):
         """Return the sorted strings of `value`, joined with the separator."""
-        items = sorted((_native(item) for item in value), key=_lower)
+        items = sorted((native_where_possible(item) for item in value), key=_lower)
         return super(DiscreteMulti, self).encode(self.separator.join(items), major)
 
     def decode(self, value, major):
@@ -165,7 +165,7 @@ class Regex(Str):
     def __init__(self, regex, **kwargs):
         super(Regex, self).__init__(**kwargs)
         if not hasattr(regex, "pattern"):
-            regex = re.compile(_native(regex))
+            regex = re.compile(native_where_possible(regex))
         elif is_bytes(regex.pattern) and type(regex.pattern) is not str:
             # Values are native strings, for which there is no locale-dependent matching.
             regex = re.compile(ensure_native_str(regex.pattern), regex.flags & ~re.L)
@@ -176,7 +176,7 @@ class Regex(Str):
     def check(self, value, major):
         """Raise ValueError if `value` does not begin with a match."""
         if is_bytes(value):
-            value = _native(value)
+            value = native_where_possible(value)
         if not self._compiled.match(value):
             raise ValueError("Value '%s' does not match regex '%s' with flags '%s'."
                              % (value, self._pattern, self._flags))

@@ -1,0 +1,490 @@
+"""Sensors: named values that a device publishes, each with a status and a time."""
+
+from __future__ import absolute_import, division, print_function
+
+import logging
+import sys
+import threading
+import time
+import warnings
+from collections import namedtuple
+
+from katcp.compat import ensure_native_str, integer_types, is_bytes, reraise, text_type
+from katcp.errors import KatcpSyntaxError, KatcpTypeError
+from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp
+from katcp.protocol import DEFAULT_KATCP_MAJOR
+from katcp.text_types import Discrete, Str, native_where_possible
+
+logger = logging.getLogger(__name__)
+
+# One for all sensors: observers come and go rarely, and a lock each would keep sensors from being
+# copied. Reentrant, since hashing a user's observer runs the user's code.
+_observers_lock = threading.RLock()
+
+# Values of these types cannot change under a formatted reading that is kept.
+_IMMUTABLE_TYPES = frozenset((float, bool, bytes, text_type) + integer_types)
+
+_new_tuple = tuple.__new__
+
+
+class Reading(namedtuple("Reading", "timestamp status value")):
+    """What a sensor reads at one time.
+
+    Attributes
+    ----------
+    timestamp : float
+        Seconds since the epoch.
+    status : int
+        One of the status constants of `Sensor`.
+    value : object
+        Of the type that belongs to the sensor.
+    """
+
+    __slots__ = ()
+
+
+class DiscreteParamsError(ValueError, IndexError):
+    """A discrete sensor has no allowed values (an IndexError for the sake of older code)."""
+
+
+class Sensor(object):
+    """A named value of a device, with a status and a time.
+
+    Parameters
+    ----------
+    sensor_type : int or type
+        One of the type constants (`Sensor.INTEGER` and so on), or ``int``, ``float``, ``bool`` or
+        ``str``.
+    name : str
+        Name of the sensor. Strings of any kind are accepted here, for units and for the
+        description, and become native ones.
+    description : str, optional
+        For humans. The default is made of type, name and units.
+    units : str, optional
+        Units of the value. Not for timestamps: the protocol's version decides on their units.
+    params : list, optional
+        For a discrete sensor the list of allowed values, required. For integer and float sensors
+        optionally ``[minimum, maximum]``, which is passed on to clients and enforced nowhere.
+    default : object, optional
+        The initial value; without it a value that suits the type.
+    initial_status : int, optional
+        The initial status; without it `Sensor.UNKNOWN`.
+
+    Attributes
+    ----------
+    name, description, units : str
+    params : list
+    formatted_params : list of bytes
+        `params` as they appear in messages.
+    type, stype : str
+        Name of the type (``"integer"``).
+
+    Raises
+    ------
+    KeyError
+        If there is no such type.
+    ValueError
+        If a timestamp sensor is given units, or a discrete one no allowed values.
+
+    Notes
+    -----
+    Any thread may read or set a sensor: a reading is replaced as a whole. Observers are told in
+    the thread that set it.
+
+    Subclasses may override `read` (sensors that are polled) and `set`: `value`, `status` and
+    `read_formatted` go through `read`, `set_value` and `set_formatted` through `set`, and `set`
+    through `notify`.
+
+    Examples
+    --------
+    >>> sensor = Sensor.float("wind.speed", "Wind speed at the mast", "m/s", [0.0, 40.0])
+    >>> sensor.set_value(7.5, Sensor.NOMINAL, timestamp=12345)
+    >>> sensor.read()
+    Reading(timestamp=12345, status=1, value=7.5)
+    """
+
+    INTEGER, FLOAT, BOOLEAN, LRU, DISCRETE, STRING, TIMESTAMP, ADDRESS = range(8)
+
+    # Type constant -> class of the type, default value (a discrete sensor's is its first one).
+    SENSOR_TYPES = {
+        INTEGER: (Int, 0),
+        FLOAT: (Float, 0.0),
+        BOOLEAN: (Bool, False),
+        LRU: (Lru, Lru.LRU_NOMINAL),
+        DISCRETE: (Discrete, "unknown"),
+        STRING: (Str, ""),
+        TIMESTAMP: (Timestamp, 0.0),
+        ADDRESS: (Address, Address.NULL),
+    }
+    SENSOR_SHORTCUTS = {int: INTEGER, float: FLOAT, str: STRING, bool: BOOLEAN}
+    SENSOR_TYPE_LOOKUP = dict((entry[0].name, constant) for constant, entry in SENSOR_TYPES.items())
+
+    UNKNOWN, NOMINAL, WARN, ERROR, FAILURE, UNREACHABLE, INACTIVE = range(7)
+
+    STATUSES = {
+        UNKNOWN: "unknown",
+        NOMINAL: "nominal",
+        WARN: "warn",
+        ERROR: "error",
+        FAILURE: "failure",
+        UNREACHABLE: "unreachable",
+        INACTIVE: "inactive",
+    }
+    STATUSES_RAW = dict((status, text.encode("ascii")) for status, text in STATUSES.items())
+    STATUS_NAMES = dict((text, status) for status, text in STATUSES.items())
+    STATUS_NAMES_RAW = dict((text, status) for status, text in STATUSES_RAW.items())
+
+    LRU_NOMINAL, LRU_ERROR = Lru.LRU_NOMINAL, Lru.LRU_ERROR
+    LRU_VALUES = Lru.LRU_VALUES
+    LRU_CONSTANTS = Lru.LRU_CONSTANTS
+
+    TIMESTAMP_TYPE = Timestamp()
+
+    def __init__(self, sensor_type, name, description=None, units=None, params=None, default=None,
+                 initial_status=None):
+        sensor_type = self.SENSOR_SHORTCUTS.get(sensor_type, sensor_type)
+        kattype, default_value = self.SENSOR_TYPES[sensor_type]
+        self._sensor_type = sensor_type
+        self._observers = frozenset()
+        self.type = self.stype = kattype.name
+        self.name = ensure_native_str(name)
+        self.units = ensure_native_str(units) if units is not None else ""
+        if sensor_type == self.TIMESTAMP and self.units:
+            raise ValueError(
+                "Units cannot be specified for TIMESTAMP sensors since their units is defined by "
+                "the KATCP spec as either seconds or, for katcp versions 4 and below, milliseconds")
+        if description is None:
+            description = "{} sensor {!r} {}".format(
+                self.type.capitalize(), self.name,
+                "in unit " + self.units if self.units else "with no unit")
+        self.description = ensure_native_str(description)
+
+        self.params = params if params is not None else []
+        if sensor_type == self.DISCRETE:
+            self.params = [ensure_native_str(value) for value in self.params]
+            if not self.params:
+                raise DiscreteParamsError(
+                    "Discrete sensor {!r} needs params, the list of its values".format(self.name))
+            self._kattype = kattype(self.params)
+            default_value = self.params[0]
+        else:
+            self._kattype = kattype()
+            if sensor_type in (self.INTEGER, self.FLOAT) and len(self.params) == 2:
+                if not self.params[0] <= default_value <= self.params[1]:
+                    default_value = self.params[0]
+        self._formatter = self._kattype.pack
+        self._parser = self._kattype.unpack
+        self.formatted_params = [self._formatter(param, True) for param in self.params]
+
+        self._current_reading = Reading(
+            time.time(),
+            initial_status if initial_status is not None else self.UNKNOWN,
+            default if default is not None else default_value)
+        # The last formatted reading, which all clients that are told of an update share: reading,
+        # major version, result. One tuple, so that threads see all of it or nothing.
+        self._last_formatted = (None, None, None)
+
+    @classmethod
+    def integer(cls, name, description=None, unit='', params=None, default=None,
+                initial_status=None):
+        """Return a new integer sensor; for the parameters see the class."""
+        return cls(cls.INTEGER, name, description, unit, params, default, initial_status)
+
+    @classmethod
+    def float(cls, name, description=None, unit='', params=None, default=None,
+              initial_status=None):
+        """Return a new float sensor; for the parameters see the class."""
+        return cls(cls.FLOAT, name, description, unit, params, default, initial_status)
+
+    @classmethod
+    def boolean(cls, name, description=None, unit='', default=None, initial_status=None):
+        """Return a new boolean sensor; for the parameters see the class."""
+        return cls(cls.BOOLEAN, name, description, unit, None, default, initial_status)
+
+    @classmethod
+    def lru(cls, name, description=None, unit='', default=None, initial_status=None):
+        """Return a new sensor of a line-replaceable unit; for the parameters see the class."""
+        return cls(cls.LRU, name, description, unit, None, default, initial_status)
+
+    @classmethod
+    def string(cls, name, description=None, unit='', default=None, initial_status=None):
+        """Return a new string sensor; for the parameters see the class."""
+        return cls(cls.STRING, name, description, unit, None, default, initial_status)
+
+    @classmethod
+    def discrete(cls, name, description=None, unit='', params=None, default=None,
+                 initial_status=None):
+        """Return a new discrete sensor with values `params`; for the parameters see the class."""
+        return cls(cls.DISCRETE, name, description, unit, params, default, initial_status)
+
+    @classmethod
+    def timestamp(cls, name, description=None, unit='', default=None, initial_status=None):
+        """Return a new timestamp sensor; for the parameters see the class."""
+        return cls(cls.TIMESTAMP, name, description, unit, None, default, initial_status)
+
+    @classmethod
+    def address(cls, name, description=None, unit='', default=None, initial_status=None):
+        """Return a new address sensor; for the parameters see the class."""
+        return cls(cls.ADDRESS, name, description, unit, None, default, initial_status)
+
+    def __repr__(self):
+        cls = type(self)
+        return "<{}.{} object name={!r} at 0x{:x}>".format(
+            cls.__module__, cls.__name__, self.name, id(self))
+
+    # --- reading ---
+
+    def read(self):
+        """Return the current `Reading`."""
+        return self._current_reading
+
+    def value(self):
+        """Return the current value."""
+        return self.read().value
+
+    def status(self):
+        """Return the current status, one of the status constants."""
+        return self.read().status
+
+    def read_formatted(self, major=DEFAULT_KATCP_MAJOR):
+        """Return the current reading as message arguments; see `format_reading`."""
+        return self.format_reading(self.read(), major)
+
+    def format_reading(self, reading, major=DEFAULT_KATCP_MAJOR):
+        """Return a reading as message arguments.
+
+        Parameters
+        ----------
+        reading : Reading or sequence of three
+            Timestamp in seconds, status and value.
+        major : int
+            Major version of the protocol.
+
+        Returns
+        -------
+        tuple of bytes
+            Timestamp, status and value.
+
+        Raises
+        ------
+        KeyError
+            If the status is none of the status constants.
+        ValueError, TypeError
+            If the value does not suit the type of the sensor.
+        """
+        last = self._last_formatted
+        if last[0] is reading and last[1] == major:
+            return last[2]
+        timestamp, status, value = reading
+        formatted = (self.TIMESTAMP_TYPE.encode(timestamp, major),
+                     self.STATUSES_RAW[status],
+                     self._formatter(value, True, major))
+        if type(reading) is Reading and type(value) in _IMMUTABLE_TYPES:
+            self._last_formatted = (reading, major, formatted)
+        return formatted
+
+    # --- setting ---
+
+    def set(self, timestamp, status, value):
+        """Set the reading and tell the observers; nothing is checked.
+
+        Parameters
+        ----------
+        timestamp : float
+            Seconds since the epoch.
+        status : int
+            One of the status constants.
+        value : object
+            Of the type that belongs to the sensor.
+        """
+        # Half the time of calling the class; it matters in devices with many sensors.
+        reading = _new_tuple(Reading, (timestamp, status, value))
+        self._current_reading = reading
+        self.notify(reading)
+
+    def set_value(self, value, status=NOMINAL, timestamp=None, major=DEFAULT_KATCP_MAJOR):
+        """Set the value, by default with status nominal and the current time.
+
+        Parameters
+        ----------
+        value : object
+            Of the type that belongs to the sensor.
+        status : int
+            One of the status constants.
+        timestamp : float, optional
+            Seconds since the epoch; the current time if None.
+        major : int
+            Major version of the protocol.
+
+        Raises
+        ------
+        ValueError
+            If the sensor is discrete and `value` is not one of its values.
+        """
+        self._kattype.check(value, major)
+        if type(value) is not str and self._sensor_type == self.DISCRETE:
+            value = native_where_possible(value)
+        self.set(time.time() if timestamp is None else timestamp, status, value)
+
+    def set_formatted(self, raw_timestamp, raw_status, raw_value, major=DEFAULT_KATCP_MAJOR):
+        """Set the reading from message arguments.
+
+        Parameters
+        ----------
+        raw_timestamp, raw_status, raw_value : bytes
+            As `format_reading` returns them.
+        major : int
+            Major version of the protocol.
+
+        Raises
+        ------
+        ValueError
+            If timestamp or value cannot be read.
+        KeyError
+            If there is no such status.
+
+        Notes
+        -----
+        Nothing changes if one of them is wrong.
+        """
+        timestamp = self.TIMESTAMP_TYPE.decode(raw_timestamp, major)
+        status = self.STATUS_NAMES_RAW[raw_status]
+        value = self.parse_value(raw_value, major)
+        self.set(timestamp, status, value)
+
+    def parse_value(self, s_value, katcp_major=DEFAULT_KATCP_MAJOR):
+        """Return the value that a message argument stands for.
+
+        Parameters
+        ----------
+        s_value : bytes
+        katcp_major : int
+            Major version of the protocol.
+
+        Raises
+        ------
+        KatcpTypeError
+            If `s_value` is not bytes.
+        ValueError
+            If it cannot be read, or is not one of the values of a discrete sensor.
+        """
+        if not is_bytes(s_value):
+            raise KatcpTypeError(
+                "Sensor value type must be bytes - not {}".format(type(s_value)))
+        return self._parser(s_value, katcp_major)
+
+    # --- observers ---
+
+    def attach(self, observer):
+        """Have ``observer.update(sensor, reading)`` called whenever the sensor is set.
+
+        Parameters
+        ----------
+        observer : object
+            Hashable; to attach one twice has no effect.
+        """
+        # Replaced rather than changed: `notify` may be at it in another thread.
+        with _observers_lock:
+            self._observers = self._observers.union((observer,))
+
+    def detach(self, observer):
+        """Stop calling `observer`, if it was attached."""
+        with _observers_lock:
+            self._observers = self._observers.difference((observer,))
+
+    def notify(self, reading):
+        """Call ``update(sensor, reading)`` of all observers that are attached now.
+
+        Parameters
+        ----------
+        reading : Reading
+
+        Raises
+        ------
+        Exception
+            The first exception that an observer raised, after all of them were called. Further
+            ones are logged.
+        """
+        observers = self._observers
+        if not observers:
+            return
+        failure = None
+        for observer in observers:
+            try:
+                observer.update(self, reading)
+            except Exception:
+                if failure is None:
+                    failure = sys.exc_info()
+                else:
+                    logger.exception("Observer %r failed on an update of %r", observer, self)
+        if failure is not None:
+            try:
+                reraise(failure)
+            finally:
+                del failure  # its traceback refers to this frame
+
+    # --- for clients ---
+
+    @classmethod
+    def parse_type(cls, type_string):
+        """Return the type constant for the name of a type.
+
+        Parameters
+        ----------
+        type_string : str
+
+        Raises
+        ------
+        KatcpSyntaxError
+            If there is no such type.
+        """
+        try:
+            return cls.SENSOR_TYPE_LOOKUP[type_string]
+        except KeyError:
+            raise KatcpSyntaxError("Invalid sensor type string %s" % (type_string,))
+
+    @classmethod
+    def parse_params(cls, sensor_type, formatted_params, major=DEFAULT_KATCP_MAJOR):
+        """Return the values that the parameters in a sensor's description stand for.
+
+        Parameters
+        ----------
+        sensor_type : int
+            One of the type constants.
+        formatted_params : list of bytes
+        major : int
+            Major version of the protocol.
+
+        Returns
+        -------
+        list
+
+        Raises
+        ------
+        KeyError
+            If there is no such type.
+        ValueError
+            If a parameter cannot be read.
+        """
+        kattype = cls.SENSOR_TYPES[sensor_type][0]
+        decode = (kattype([]) if sensor_type == cls.DISCRETE else kattype()).decode
+        return [decode(param, major) for param in formatted_params]
+
+    # --- deprecated ---
+
+    @property
+    def _timestamp(self):
+        return self._deprecated("timestamp")
+
+    @property
+    def _status(self):
+        return self._deprecated("status")
+
+    @property
+    def _value(self):
+        return self._deprecated("value")
+
+    def _deprecated(self, field):
+        warnings.warn("Use of katcp.Sensor._%s attribute is deprecated" % field,
+                      DeprecationWarning, stacklevel=3)
+        return getattr(self._current_reading, field)
