@@ -59,9 +59,11 @@ if PY2:
         if type(value) is str:
             return value
         if isinstance(value, unicode):  # noqa: F821
-            return value.encode("utf-8")
+            return unicode.encode(value, "utf-8")  # noqa: F821
         if isinstance(value, str):
-            return value
+            # The `future` package's bytes, which print themselves as b'...', know their native form.
+            native = getattr(value, "__native__", None)
+            return value if native is None else native()
         raise TypeError("Invalid type for string conversion: {!r}".format(type(value)))
 else:
     text_type = str
@@ -131,9 +133,10 @@ def lossy_str(value):
         through ``str``.
     """
     if PY2:
-        if isinstance(value, text_type):
-            return value.encode("utf-8")
-        return str(value)
+        try:
+            return str(value)
+        except UnicodeError:  # text, or an exception with text in it
+            return text_type(value).encode("utf-8")
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return str(value)
@@ -177,14 +180,35 @@ def positional_arg_names(function):
         return []
 
 
+if PY2:
+    def accepts_keyword(function, name):
+        """Whether `function` can be called with the keyword argument `name` (True if unknown)."""
+        function = getattr(function, "__wrapped__", function)
+        try:
+            spec = inspect.getargspec(function)
+        except TypeError:
+            return True
+        return spec.keywords is not None or name in spec.args
+else:
+    def accepts_keyword(function, name):
+        """Whether `function` can be called with the keyword argument `name` (True if unknown)."""
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            return True
+        parameter = parameters.get(name)
+        if parameter is not None:
+            return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        return any(known.kind == known.VAR_KEYWORD for known in parameters.values())
+
+
 def with_metaclass(meta, *bases):
     """Return a base class that makes its subclasses instances of `meta`, on both Pythons."""
     class Metaclass(meta):
         def __new__(mcs, name, this_bases, namespace):
-            if this_bases is None:
-                return type.__new__(mcs, name, (), namespace)
             return meta(name, bases or (object,), namespace)
-    return Metaclass("temporary_class", None, {})
+    # Made by `type` itself, because `meta` may demand more of a class than this one has.
+    return type.__new__(Metaclass, "temporary_class", (), {})
 
 
 # --- futures -------------------------------------------------------------------------------------
@@ -194,6 +218,12 @@ ConcurrentFuture = concurrent.futures.Future
 is_future = tornado.gen.is_future
 # The class that tornado raises; its identity differs between tornado versions.
 GenTimeoutError = tornado.gen.TimeoutError
+
+if PY2:
+    CANCELLED_ERRORS = (concurrent.futures.CancelledError,)
+else:
+    # On Python 3.8 and later these are two classes, and asyncio's is no `Exception`.
+    CANCELLED_ERRORS = (concurrent.futures.CancelledError, asyncio.CancelledError)
 
 
 class _FinishedAwait(object):
@@ -226,76 +256,151 @@ class DoneFuture(ConcurrentFuture):
     def __await__(self):
         return _FinishedAwait(self)
 
+    def remove_done_callback(self, callback):
+        """Return 0: callbacks run when they are added (``asyncio.wait`` removes its own)."""
+        return 0
 
-if ON_ASYNCIO and TORNADO_MAJOR == 5:
-    class _LoopFuture(asyncio.Future):
-        """Future that wakes tornado coroutines after one loop iteration, as on 4.5 and 6.
 
-        Tornado 5's ``add_future`` passes a callback which itself only schedules another one, and
-        asyncio schedules that callback in its turn: two iterations.  Calling tornado's part inline
-        is safe, since it does nothing but schedule.
-        """
+class _FollowedFuture(object):
+    """What our futures do beyond tornado's: they tell other futures of ours without delay.
 
-        def __init__(self, loop):
-            super(_LoopFuture, self).__init__(loop=loop)
-            self._prompt_callbacks = []
+    The callbacks of tornado 5 and 6 are run by the loop, an iteration later; a chain of futures
+    would take an iteration for each link.  `followers` is told while the outcome is being set, so
+    that a chain of our futures is done as a whole and only what waits at its end is scheduled.
+    """
 
-        def add_done_callback(self, callback, **kwargs):
-            if getattr(callback, "__module__", None) != "tornado.ioloop":
-                super(_LoopFuture, self).add_done_callback(callback, **kwargs)
-            elif self.done():
-                callback(self)
-            else:
-                self._prompt_callbacks.append(callback)
+    # An object with a method ``source_done(future)``, or None while nothing follows this future.
+    followers = None
 
-        def _run_prompt_callbacks(self):
-            callbacks, self._prompt_callbacks = self._prompt_callbacks, []
-            for callback in callbacks:
-                callback(self)
+    def _finished(self):
+        followers = self.followers
+        if followers is not None:
+            self.followers = None
+            followers.source_done(self)
+
+
+if ON_ASYNCIO:
+    class LoopFuture(_FollowedFuture, asyncio.Future):
+        """A future that belongs to a loop, and tells its followers at once (see `new_future`)."""
 
         def set_result(self, result):
-            super(_LoopFuture, self).set_result(result)
-            self._run_prompt_callbacks()
+            asyncio.Future.set_result(self, result)
+            self._finished()
 
         def set_exception(self, exception):
-            super(_LoopFuture, self).set_exception(exception)
-            self._run_prompt_callbacks()
+            asyncio.Future.set_exception(self, exception)
+            self._finished()
 
-        def cancel(self):
-            cancelled = super(_LoopFuture, self).cancel()
+        def cancel(self, *args, **kwargs):
+            cancelled = asyncio.Future.cancel(self, *args, **kwargs)
             if cancelled:
-                self._run_prompt_callbacks()
+                self._finished()
             return cancelled
 
-    def new_future(ioloop):
-        """Return a new pending future that delivers its callbacks on `ioloop`."""
-        return _LoopFuture(ioloop.asyncio_loop)
-elif ON_ASYNCIO:
-    def new_future(ioloop):
-        """Return a new pending future that delivers its callbacks on `ioloop`."""
-        return asyncio.Future(loop=ioloop.asyncio_loop)
-elif TORNADO_MAJOR == 5:
-    class _LoopFuture(TornadoFuture):
-        """Future that wakes tornado coroutines after one loop iteration, as on 4.5 and 6."""
+    if TORNADO_MAJOR == 5:
+        class LoopFuture(LoopFuture):  # noqa: F811
+            """A future that wakes tornado coroutines after one loop iteration, as on 4.5 and 6.
+
+            Tornado 5's ``add_future`` passes a callback which itself only schedules another one,
+            and asyncio schedules that callback in its turn: two iterations.  Calling tornado's
+            part inline is safe, since it does nothing but schedule.
+            """
+
+            _schedulers = ()
+
+            def add_done_callback(self, callback, **kwargs):
+                if getattr(callback, "__module__", None) != "tornado.ioloop":
+                    super(LoopFuture, self).add_done_callback(callback, **kwargs)
+                elif self.done():
+                    callback(self)
+                else:
+                    self._schedulers += (callback,)
+
+            def remove_done_callback(self, callback):
+                kept = tuple(known for known in self._schedulers if known != callback)
+                removed = len(self._schedulers) - len(kept)
+                self._schedulers = kept
+                return removed + super(LoopFuture, self).remove_done_callback(callback)
+
+            def _finished(self):
+                super(LoopFuture, self)._finished()
+                schedulers, self._schedulers = self._schedulers, ()
+                for callback in schedulers:
+                    callback(self)
+
+    def new_future(ioloop, cls=LoopFuture):
+        """Return a new pending future that delivers its callbacks on `ioloop`.
+
+        Parameters
+        ----------
+        ioloop : tornado.ioloop.IOLoop
+        cls : type, optional
+            A subclass of `LoopFuture` to make instead.
+        """
+        return cls(loop=ioloop.asyncio_loop)
+else:
+    class LoopFuture(_FollowedFuture, TornadoFuture):
+        """A future that belongs to a loop, and tells its followers at once (see `new_future`)."""
+
+        _loop = None
 
         def _set_done(self):
             self._done = True
+            self._finished()
+            if TORNADO_MAJOR < 5:
+                super(LoopFuture, self)._set_done()
+                return
             callbacks, self._callbacks = self._callbacks, None
-            for callback in callbacks:
-                if callback.__module__ == "tornado.ioloop":
+            for callback in callbacks or ():
+                # Tornado 5's ``add_future`` schedules what its callback then schedules again; on
+                # 4.5 and 6 waking a coroutine takes one loop iteration, so it shall here.
+                if getattr(callback, "__module__", None) == "tornado.ioloop":
                     callback(self)
                 else:
                     self._loop.add_callback(callback, self)
 
-    def new_future(ioloop):
-        """Return a new pending future that delivers its callbacks on `ioloop`."""
-        future = _LoopFuture()
+        def remove_done_callback(self, callback):
+            """Remove all instances of `callback`; return how many there were."""
+            if not self._callbacks:
+                return 0
+            # A new list, because tornado may be iterating over the old one.
+            kept = [known for known in self._callbacks if known != callback]
+            removed = len(self._callbacks) - len(kept)
+            self._callbacks = kept
+            return removed
+
+        if not PY2:
+            def __await__(self):
+                if self.done():
+                    return _FinishedAwait(self)
+                if _in_asyncio_task():
+                    return _asyncio_copy(self).__await__()
+                return super(LoopFuture, self).__await__()
+
+    def _in_asyncio_task():
+        current_task = getattr(asyncio, "current_task", None) or asyncio.Task.current_task
+        try:
+            return current_task() is not None
+        except RuntimeError:
+            return False
+
+    def _asyncio_copy(future):
+        copy = asyncio.Future()
+        future.add_done_callback(lambda source: copy_outcome(source, copy))
+        return copy
+
+    def new_future(ioloop, cls=LoopFuture):
+        """Return a new pending future that delivers its callbacks on `ioloop`.
+
+        Parameters
+        ----------
+        ioloop : tornado.ioloop.IOLoop
+        cls : type, optional
+            A subclass of `LoopFuture` to make instead.
+        """
+        future = cls()
         future._loop = ioloop
         return future
-else:
-    def new_future(ioloop):
-        """Return a new pending future that delivers its callbacks on `ioloop`."""
-        return TornadoFuture()
 
 
 def done_future(result=None, exception=None):
@@ -315,7 +420,7 @@ def done_future(result=None, exception=None):
     """
     if ON_ASYNCIO:
         return DoneFuture(result, exception)
-    future = TornadoFuture()
+    future = LoopFuture()
     if exception is None:
         future.set_result(result)
     else:
@@ -324,11 +429,11 @@ def done_future(result=None, exception=None):
 
 
 def failed_future(exc_info):
-    """Return a future that has failed already with an ``exc_info`` triple; see :func:`done_future`."""
+    """Return a future that has failed with an ``exc_info`` triple; like `done_future`."""
     if ON_ASYNCIO:
         return DoneFuture(exception=exc_info[1])
-    future = TornadoFuture()
-    fail(future, exc_info)
+    future = LoopFuture()
+    future.set_exc_info(exc_info)
     return future
 
 
@@ -368,21 +473,45 @@ def future_exc_info(future):
     gives its ``CancelledError``.
     """
     try:
-        future.result()
-    except BaseException:  # CancelledError is one, and must not escape from callbacks
+        if hasattr(future, "exc_info"):
+            return future.exc_info()
+        if hasattr(future, "exception_info"):  # Python 2's futures package
+            exception, traceback = future.exception_info()
+        else:
+            exception = future.exception()
+            traceback = getattr(exception, "__traceback__", None)
+    except CANCELLED_ERRORS:
         return sys.exc_info()
-    return None
+    if exception is None:
+        return None
+    return type(exception), exception, traceback
 
 
 def copy_outcome(source, target):
     """Give future `target` the outcome of the finished future `source`, unless it is done."""
     if target.done():
         return
+    # A tornado 4 future cannot be cancelled, it fails with the CancelledError instead.
+    if source.cancelled() and target.cancel():
+        return
     exc_info = future_exc_info(source)
     if exc_info is None:
         target.set_result(source.result())
     else:
         fail(target, exc_info)
+
+
+def remove_done_callback(future, callback):
+    """Undo ``future.add_done_callback(callback)`` on a future of any kind, if it is still pending."""
+    if hasattr(future, "remove_done_callback"):
+        future.remove_done_callback(callback)
+    elif isinstance(future, ConcurrentFuture):
+        with future._condition:
+            callbacks = future._done_callbacks
+            callbacks[:] = [known for known in callbacks if known != callback]
+    elif getattr(future, "_callbacks", None):
+        # A new list, because tornado may be iterating over the old one.
+        future._callbacks = [known for known in future._callbacks if known != callback]
 
 
 if PY2:
@@ -392,7 +521,12 @@ if PY2:
 else:
     def is_awaitable(value):
         """Whether `value` is a future or, on Python 3, anything that can be awaited."""
-        return is_future(value) or inspect.isawaitable(value)
+        if is_future(value):
+            return True
+        # Proxies have an `__await__` in their class whatever they stand for; reading the attribute
+        # asks the object itself.  Generators can be awaitable without having one.
+        return inspect.isawaitable(value) and (
+            inspect.isgenerator(value) or hasattr(value, "__await__"))
 
 
 def as_future(value):
@@ -459,7 +593,16 @@ else:
         return AsyncIOLoop(make_current=False)
 
 
-def _polls_in_this_thread(ioloop):
+def asyncio_loop_of(ioloop):
+    """Return the asyncio event loop under `ioloop`, or None where there is none."""
+    return getattr(ioloop, "asyncio_loop", None)
+
+
+def runs_in_this_thread(ioloop):
+    """Whether the calling code is being run by `ioloop`."""
+    asyncio_loop = asyncio_loop_of(ioloop)
+    if asyncio_loop is not None:
+        return asyncio._get_running_loop() is asyncio_loop
     # Nothing public tells; these are attributes of the PollIOLoop of tornado 4.5, and 5.1 on Python 2.
     return (getattr(ioloop, "_running", False)
             and getattr(ioloop, "_thread_ident", None) == get_thread_ident())
@@ -470,37 +613,77 @@ if ON_ASYNCIO:
         """Return the IOLoop that is running in this thread right now, or None."""
         if asyncio._get_running_loop() is None:
             return None
+        # Under an asyncio loop that no IOLoop knows yet (``asyncio.run``), this wraps it in one.
+        return tornado.ioloop.IOLoop.current()
+
+    def current_ioloop():
+        """Return the current IOLoop of this thread, running or not, or None if it has none.
+
+        Unlike ``IOLoop.current`` this makes no loop as a side effect.
+        """
+        if asyncio._get_running_loop() is not None:
+            return tornado.ioloop.IOLoop.current()
+        if sys.version_info < (3, 14):
+            # Asking asyncio in the main thread would make a loop there.
+            local = getattr(asyncio.get_event_loop_policy(), "_local", None)
+            if getattr(local, "_loop", None) is None:
+                return None
         return tornado.ioloop.IOLoop.current(instance=False)
-elif PY2:
-    def running_ioloop():
-        """Return the IOLoop that is running in this thread right now, or None."""
-        ioloop = tornado.ioloop.IOLoop.current(instance=False)
-        return ioloop if _polls_in_this_thread(ioloop) else None
 else:
     def running_ioloop():
         """Return the IOLoop that is running in this thread right now, or None."""
         ioloop = tornado.ioloop.IOLoop.current(instance=False)
-        if ioloop is None:
-            return None
-        asyncio_loop = getattr(ioloop, "asyncio_loop", None)
-        if asyncio_loop is not None:
-            return ioloop if asyncio._get_running_loop() is asyncio_loop else None
-        return ioloop if _polls_in_this_thread(ioloop) else None
+        return ioloop if ioloop is not None and runs_in_this_thread(ioloop) else None
 
-
-def current_ioloop():
-    """Return the current IOLoop of this thread, running or not, or None if it has none."""
-    return tornado.ioloop.IOLoop.current(instance=False)
-
-
-def asyncio_loop_of(ioloop):
-    """Return the asyncio event loop under `ioloop`, or None where there is none."""
-    return getattr(ioloop, "asyncio_loop", None)
+    def current_ioloop():
+        """Return the current IOLoop of this thread, running or not, or None if it has none."""
+        return tornado.ioloop.IOLoop.current(instance=False)
 
 
 def ioloop_is_closed(ioloop):
     """Whether `ioloop` is closed, so that nothing added to it will ever run."""
-    asyncio_loop = getattr(ioloop, "asyncio_loop", None)
+    asyncio_loop = asyncio_loop_of(ioloop)
     if asyncio_loop is not None:
         return asyncio_loop.is_closed() is True
     return getattr(ioloop, "_closing", False) is True
+
+
+if PY2:
+    def cancel_pending_work(ioloop, timeout):
+        """Cancel the asyncio tasks left on a stopped loop; Python 2 has none."""
+else:
+    _all_tasks = getattr(asyncio, "all_tasks", None) or asyncio.Task.all_tasks
+
+    def cancel_pending_work(ioloop, timeout):
+        """Cancel the asyncio tasks left on a stopped loop and close its async generators.
+
+        Otherwise closing the loop leaves "Task was destroyed but it is pending" behind, and
+        ``finally`` clauses that never run.
+
+        Parameters
+        ----------
+        ioloop : tornado.ioloop.IOLoop
+            Stopped but not closed, and run by the calling thread so far.
+        timeout : float
+            How many seconds a task may take to end itself.
+        """
+        loop = asyncio_loop_of(ioloop)
+        if loop is None or loop.is_closed():
+            return
+        tasks = [task for task in _all_tasks(loop) if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=timeout))
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                loop.call_exception_handler({
+                    "message": "Unhandled exception in a task that was cancelled",
+                    "exception": task.exception(),
+                    "task": task,
+                })
+        if getattr(loop, "_asyncgens", True):
+            loop.run_until_complete(asyncio.wait([_close_asyncgens(loop)], timeout=timeout))
+
+    def _close_asyncgens(loop):
+        return asyncio.ensure_future(loop.shutdown_asyncgens(), loop=loop)
