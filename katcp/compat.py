@@ -640,6 +640,17 @@ else:
         return tornado.ioloop.IOLoop.current(instance=False)
 
 
+def make_ioloop_current(ioloop):
+    """Make `ioloop` the current one of this thread, which does not run it; None for none at all."""
+    if not PY2:
+        asyncio.set_event_loop(None if ioloop is None else asyncio_loop_of(ioloop))
+    if not ON_ASYNCIO:
+        if ioloop is None:
+            tornado.ioloop.IOLoop.clear_current()
+        else:
+            ioloop.make_current()
+
+
 def ioloop_is_closed(ioloop):
     """Whether `ioloop` is closed, so that nothing added to it will ever run."""
     asyncio_loop = asyncio_loop_of(ioloop)
