@@ -202,6 +202,16 @@ else:
         return any(known.kind == known.VAR_KEYWORD for known in parameters.values())
 
 
+if PY2:
+    from collections import MutableMapping  # noqa: F401
+    from collections import OrderedDict as ordered_dict  # noqa: F401
+else:
+    from collections.abc import MutableMapping  # noqa: F401
+
+    # CPython 3.6's remembers the order of insertion already.
+    ordered_dict = dict
+
+
 def with_metaclass(meta, *bases):
     """Return a base class that makes its subclasses instances of `meta`, on both Pythons."""
     class Metaclass(meta):
@@ -649,6 +659,15 @@ def make_ioloop_current(ioloop):
             tornado.ioloop.IOLoop.clear_current()
         else:
             ioloop.make_current()
+
+
+def add_callback_if_open(ioloop, callback, *args):
+    """Run ``callback(*args)`` on `ioloop`, from any thread; return False if the loop is closed."""
+    try:
+        ioloop.add_callback(callback, *args)
+    except RuntimeError:  # what tornado 4.5 does on asyncio; other loops drop the callback
+        return False
+    return not ioloop_is_closed(ioloop)
 
 
 def ioloop_is_closed(ioloop):
