@@ -203,9 +203,11 @@ else:
 
 
 if PY2:
+    import Queue as queue  # noqa: F401
     from collections import MutableMapping  # noqa: F401
     from collections import OrderedDict as ordered_dict  # noqa: F401
 else:
+    import queue  # noqa: F401
     from collections.abc import MutableMapping  # noqa: F401
 
     # CPython 3.6's remembers the order of insertion already.
