@@ -45,12 +45,14 @@ from katcp.packing import Packer, Parameter, Unpacker, pack_types, unpack_types 
 from katcp.protocol import (DEFAULT_KATCP_MAJOR, MS_TO_SEC_FAC, SEC_TO_MS_FAC,  # noqa: F401
                             SEC_TS_KATCP_MAJOR)
 from katcp.text_types import Discrete, DiscreteMulti, Regex, Str  # noqa: F401
+from katcp.waiting import log_future_exceptions
 
 logger = logging.getLogger(__name__)
 
 object = object
 
 _REQUEST_PREFIX = "request_"
+_PLAIN = (tuple, list)
 
 
 def _check_types(types):
@@ -320,7 +322,7 @@ def return_reply(*types, **options):
         def raw_handler(self, *args):
             values = handler(self, *args)
             # Asking for the type first saves asking, at some cost, whether it can be awaited.
-            if type(values) is not tuple and is_awaitable(values):
+            if type(values) not in _PLAIN and is_awaitable(values):
                 return transform(values, reply)
             return reply(values)
 
@@ -381,8 +383,12 @@ def send_reply(*types, **options):
         @wraps(handler)
         def raw_handler(self, *args):
             values = handler(self, *args)
-            if type(values) is not tuple and is_awaitable(values):
-                return transform(values, send)
+            if type(values) not in _PLAIN and is_awaitable(values):
+                sent = transform(values, send)
+                # Callbacks are often called by something that takes no interest in futures, and a
+                # client is waiting.
+                log_future_exceptions(logger, sent)
+                return sent
             return send(values)
         return raw_handler
 

@@ -112,6 +112,8 @@ class Unpacker(object):
 
     def __call__(self, args):
         steps = self._steps
+        if not steps and not args:
+            return []
         if len(steps) != len(args):
             steps, args = _match(steps, args, self._multiple,
                                  FailReply("Too many parameters given."))
@@ -169,6 +171,8 @@ class Packer(object):
 
     def __call__(self, values):
         steps = self._steps
+        if not steps and not values:
+            return []
         if len(steps) != len(values):
             steps, values = _match(steps, values, self._multiple,
                                    ValueError("Too many arguments to pack."))
