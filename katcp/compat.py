@@ -223,6 +223,19 @@ def with_metaclass(meta, *bases):
     return type.__new__(Metaclass, "temporary_class", (), {})
 
 
+# What an object that stands for another has to delegate besides the special methods that both Pythons
+# know: {name of the method: function to apply to the other}.
+if PY2:
+    EXTRA_UNARY_METHODS = {
+        "next": next, "__hex__": hex, "__oct__": oct,
+        "__long__": long, "__unicode__": unicode,  # noqa: F821
+    }
+    EXTRA_BINARY_METHODS = {"__cmp__": cmp, "__coerce__": coerce}  # noqa: F821
+else:
+    EXTRA_UNARY_METHODS = {"__next__": next}
+    EXTRA_BINARY_METHODS = {}
+
+
 # --- futures -------------------------------------------------------------------------------------
 
 TornadoFuture = tornado.concurrent.Future
@@ -230,6 +243,16 @@ ConcurrentFuture = concurrent.futures.Future
 is_future = tornado.gen.is_future
 # The class that tornado raises; its identity differs between tornado versions.
 GenTimeoutError = tornado.gen.TimeoutError
+
+if issubclass(GenTimeoutError, concurrent.futures.TimeoutError):
+    _TIMEOUT_BASES = (GenTimeoutError,)  # on new versions these are one class
+else:
+    _TIMEOUT_BASES = (concurrent.futures.TimeoutError, GenTimeoutError)
+
+
+# A wait took too long; whoever catches the TimeoutError of either concurrent.futures or tornado is served.
+AnyTimeoutError = type("AnyTimeoutError", _TIMEOUT_BASES, {})
+
 
 if PY2:
     CANCELLED_ERRORS = (concurrent.futures.CancelledError,)
@@ -670,6 +693,22 @@ def add_callback_if_open(ioloop, callback, *args):
     except RuntimeError:  # what tornado 4.5 does on asyncio; other loops drop the callback
         return False
     return not ioloop_is_closed(ioloop)
+
+
+def ioloop_is_running(ioloop):
+    """Whether any thread is running `ioloop`, however busy it may be."""
+    asyncio_loop = asyncio_loop_of(ioloop)
+    if asyncio_loop is not None:
+        return asyncio_loop.is_running() is True
+    return getattr(ioloop, "_running", False) is True
+
+
+def ioloop_is_running(ioloop):
+    """Whether `ioloop` is running, in whatever thread."""
+    asyncio_loop = asyncio_loop_of(ioloop)
+    if asyncio_loop is not None:
+        return asyncio_loop.is_running()
+    return getattr(ioloop, "_running", False)
 
 
 def ioloop_is_closed(ioloop):

@@ -1,0 +1,619 @@
+"""What one waits with: events, states, the first or some of several futures, deadlines.
+
+Every wait here costs one iteration of the loop between its cause and the resumption of the coroutine
+that waits, however many of these functions are put one round the other; see `katcp.linked_futures`.
+
+All times are in seconds, all timeouts relative, and all of them are measured by ``ioloop.time()`` and
+armed on the ioloop.  Where no ioloop is given, that of the thread that begins to wait is taken, so
+that the objects can be made in any thread, before there is any loop.
+
+But for `AsyncEvent.is_set` and `AsyncEvent.wait_with_ioloop` nothing here is thread safe: it belongs
+to the thread of its ioloop.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import functools
+import logging
+import sys
+import warnings
+
+from katcp import compat, handover
+from katcp.linked_futures import Deadline, Waiter, Waiters, follow, new_waiter, wait_loop
+
+# The name under which users know these messages.
+log = logging.getLogger("katcp.core")
+
+
+def _expect_within(waiter, timeout, ioloop):
+    """Have `waiter` fail after `timeout` seconds; None and 0 mean never."""
+    if timeout:
+        ioloop = wait_loop(ioloop)
+        Deadline(waiter, ioloop, ioloop.time() + timeout)
+
+
+class AsyncEvent(object):
+    """A flag that coroutines can wait for: the ``threading.Event`` of an ioloop.
+
+    Parameters
+    ----------
+    ioloop : tornado.ioloop.IOLoop, optional
+        The loop that runs the timeouts; by default the one of the thread that begins to wait.
+
+    Examples
+    --------
+    ::
+
+        connected = AsyncEvent()
+
+        @tornado.gen.coroutine
+        def greet():
+            yield connected.until_set(timeout=5)
+            print("Hello")
+    """
+
+    def __init__(self, ioloop=None):
+        self._given_ioloop = ioloop
+        self._flag = False
+        self._waiters = Waiters()
+
+    @property
+    def _ioloop(self):
+        return self._given_ioloop or compat.current_ioloop()
+
+    def bind(self, ioloop):
+        """Have `ioloop`, from now on, run the timeouts: for events made before it is known."""
+        self._given_ioloop = ioloop
+
+    def is_set(self):
+        """Return whether the event is set; may be called from any thread."""
+        return self._flag
+
+    isSet = is_set
+
+    def set(self):
+        """Set the event.
+
+        The futures of all who wait are done when this returns; their coroutines resume in the next
+        iteration of the loop, even if the event has been cleared again by then.
+        """
+        self._flag = True
+        self._waiters.resolve_all(True)
+
+    def clear(self):
+        """Unset the event."""
+        self._flag = False
+
+    def until_set(self, timeout=None):
+        """Wait for the event to be set.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            After how many seconds to give up; None and 0 mean never.
+
+        Returns
+        -------
+        future
+            Resolves with True; is done already if the event is set.  Fails with
+            ``tornado.gen.TimeoutError`` when the time is up.  It is the caller's own: cancelling it
+            disturbs nobody.
+        """
+        if self._flag:
+            return compat.done_future(True)
+        waiter = new_waiter(self._given_ioloop)
+        self._waiters.add(waiter)
+        waiter.wait_in(self._waiters)
+        _expect_within(waiter, timeout, self._given_ioloop)
+        return waiter
+
+    def wait_with_ioloop(self, ioloop, timeout=None):
+        """Block until the event is set; for threads other than that of `ioloop`.
+
+        Parameters
+        ----------
+        ioloop : tornado.ioloop.IOLoop
+            The loop in whose thread the event is set.
+        timeout : float, optional
+            How many seconds to block at most (0 is possible); None means for ever.
+
+        Returns
+        -------
+        bool
+            Whether the event is set.
+
+        Raises
+        ------
+        RuntimeError
+            If called in the thread of `ioloop` without a timeout (nothing could set the event
+            then), or if `ioloop` is closed before the event is set.
+        """
+        if self._flag:
+            return True
+        if timeout is None and compat.runs_in_this_thread(ioloop):
+            raise RuntimeError("Waiting here would block the ioloop that sets the event")
+        call = handover.LoopCall(ioloop, self.until_set)
+        try:
+            return call.wait(timeout)
+        except compat.AnyTimeoutError:
+            call.forget()
+            return self._flag
+
+
+class AsyncCallbackEvent(AsyncEvent):
+    """An event that also calls a function whenever it is set or cleared.
+
+    Parameters
+    ----------
+    callback : function(bool), optional
+        Called after every `set` with True and after every `clear` with False, whether or not that
+        changed the state; `is_set` already tells the new state.  Its exceptions are logged.
+    ioloop : tornado.ioloop.IOLoop, optional
+        As for `AsyncEvent`.
+    """
+
+    def __init__(self, callback=lambda x: x, ioloop=None):
+        super(AsyncCallbackEvent, self).__init__(ioloop)
+        self._callback = callback
+
+    def set(self):
+        """Set the event, then call the callback with True."""
+        super(AsyncCallbackEvent, self).set()
+        self._call_back(True)
+
+    def clear(self):
+        """Unset the event, then call the callback with False."""
+        super(AsyncCallbackEvent, self).clear()
+        self._call_back(False)
+
+    def _call_back(self, flag):
+        try:
+            self._callback(flag)
+        except Exception:
+            log.exception("Unhandled exception calling event change callback")
+
+
+class AsyncState(object):
+    """A state out of a fixed set of states, which coroutines can wait for.
+
+    Parameters
+    ----------
+    valid_states : iterable of hashable
+        All states there are.
+    initial_state : hashable, optional
+        By default the first of `valid_states`.
+    ioloop : tornado.ioloop.IOLoop, optional
+        The loop that runs the timeouts; by default the one of the thread that begins to wait.
+
+    Examples
+    --------
+    ::
+
+        light = AsyncState(("red", "amber", "green"))
+        yield light.until_state("green", timeout=30)
+    """
+
+    def __init__(self, valid_states, initial_state=None, ioloop=None):
+        valid_states = list(valid_states)
+        self._valid_states = frozenset(valid_states)
+        self._given_ioloop = ioloop
+        if initial_state is None:
+            initial_state = valid_states[0]
+        if initial_state not in self._valid_states:
+            raise AssertionError("Initial state must be one of {0}, not {1}".format(
+                self._valid_states, initial_state))
+        self._state = initial_state
+        self._waiters = {}
+
+    @property
+    def _ioloop(self):
+        return self._given_ioloop or compat.current_ioloop()
+
+    @property
+    def state(self):
+        """The state."""
+        return self._state
+
+    @property
+    def valid_states(self):
+        """The frozenset of all states there are."""
+        return self._valid_states
+
+    def set_state(self, state):
+        """Change the state, and wake all who wait for the new one.
+
+        Their futures are done when this returns; their coroutines resume in the next iteration of
+        the loop, even if the state has changed again by then.
+
+        Raises
+        ------
+        ValueError
+            If `state` is none of the valid states.
+        """
+        self._check(state)
+        self._state = state
+        waiters = self._waiters.get(state)
+        if waiters is not None:
+            waiters.resolve_all(True)
+
+    def until_state(self, state, timeout=None):
+        """Wait for a state.
+
+        Parameters
+        ----------
+        state : hashable
+            One of the valid states.
+        timeout : float, optional
+            After how many seconds to give up; None and 0 mean never.
+
+        Returns
+        -------
+        future
+            Resolves with True; is done already if this is the state.  Fails with
+            ``tornado.gen.TimeoutError`` when the time is up.
+
+        Raises
+        ------
+        ValueError
+            At once, if `state` is none of the valid states.
+        """
+        return self.until_state_in(state, timeout=timeout)
+
+    def until_state_in(self, *states, **kwargs):
+        """Wait for the first of several states.
+
+        Parameters
+        ----------
+        states : hashable
+            Valid states.  With none at all the wait never ends, but by its timeout.
+        timeout : float, optional
+            As for `until_state`.
+
+        Returns
+        -------
+        future
+            As of `until_state`.
+
+        Raises
+        ------
+        ValueError
+            At once, if any of `states` is none of the valid states.
+        """
+        for state in states:
+            self._check(state)
+        if self._state in states:
+            return compat.done_future(True)
+        waiter = new_waiter(self._given_ioloop)
+        for state in states:
+            waiters = self._waiters.get(state)
+            if waiters is None:
+                waiters = self._waiters[state] = Waiters()
+            waiters.add(waiter)
+            waiter.wait_in(waiters)
+        _expect_within(waiter, kwargs.get("timeout"), self._given_ioloop)
+        return waiter
+
+    def _check(self, state):
+        if state not in self._valid_states:
+            raise ValueError("State must be one of {0}, not {1}".format(self._valid_states, state))
+
+
+# --- several futures -----------------------------------------------------------------------------
+
+def until_later(delay, ioloop=None):
+    """Return a future that resolves with None `delay` seconds later, by the clock of `ioloop`."""
+    ioloop = wait_loop(ioloop)
+    waiter = new_waiter(ioloop)
+    Deadline(waiter, ioloop, ioloop.time() + delay, compat.resolve)
+    return waiter
+
+
+def until_any(*futures, **kwargs):
+    """Wait for the first of several futures.
+
+    Parameters
+    ----------
+    futures : futures
+        Tornado's, ``concurrent.futures``' or, on Python 3, anything awaitable.  The others are left
+        running, and forget about this wait.  With none at all the wait never ends, but by its timeout.
+    timeout : float, optional
+        After how many seconds to give up; None and 0 mean never.
+    ioloop : tornado.ioloop.IOLoop, optional
+        The loop that runs the timeout; by default the current one.
+
+    Returns
+    -------
+    future
+        Takes the result or the exception of the first future that is done, and is done itself as
+        soon as that one is; of several that are done already it takes the first in the order given.
+        Fails with ``tornado.gen.TimeoutError`` when the time is up.
+    """
+    timeout = kwargs.pop("timeout", None)
+    ioloop = kwargs.pop("ioloop", None)
+    if kwargs:
+        warnings.warn("until_any() knows no keyword arguments {0}; they are ignored".format(
+            ", ".join(sorted(kwargs))), stacklevel=2)
+    futures = [_as_future(future) for future in futures]
+    waiter = new_waiter(ioloop)
+    for future in futures:
+        if future.done():
+            waiter.source_done(future)
+            return waiter
+    for future in futures:
+        follow(waiter, future, ioloop)
+    _expect_within(waiter, timeout, ioloop)
+    return waiter
+
+
+def _as_future(value):
+    if not compat.is_awaitable(value):
+        raise AttributeError("{0!r} is no future".format(value))
+    return compat.as_future(value)
+
+
+def future_timeout_manager(timeout=None, ioloop=None):
+    """Put one deadline on several waits in turn.
+
+    Parameters
+    ----------
+    timeout : float, optional
+        Seconds from now until the deadline; None and 0 mean there is none.
+    ioloop : tornado.ioloop.IOLoop, optional
+        The loop whose clock counts; by default the current one.
+
+    Returns
+    -------
+    function
+        ``maybe_timeout(future)`` returns a future with the outcome of `future`, but for failing with
+        ``tornado.gen.TimeoutError`` at the deadline; a future that is done passes even after it.
+        ``maybe_timeout.remaining()`` returns the seconds left (negative after the deadline), or None
+        if there is no deadline.
+
+    Examples
+    --------
+    ::
+
+        maybe_timeout = future_timeout_manager(timeout)
+        yield maybe_timeout(client.until_connected())
+        yield maybe_timeout(client.until_protocol())
+    """
+    if not timeout:
+        def maybe_timeout(future):
+            return future
+
+        maybe_timeout.remaining = _no_limit
+        return maybe_timeout
+
+    ioloop = wait_loop(ioloop)
+    deadline = ioloop.time() + timeout
+
+    def maybe_timeout(future):
+        future = _as_future(future)
+        return future if future.done() else until_done_or(deadline, future, ioloop)
+
+    maybe_timeout.remaining = lambda: deadline - ioloop.time()
+    return maybe_timeout
+
+
+def _no_limit():
+    return None
+
+
+def until_done_or(deadline, future, ioloop):
+    """Return a future like the pending `future`, but for failing when ``ioloop.time()`` is `deadline`."""
+    waiter = new_waiter(ioloop)
+    follow(waiter, future, ioloop)
+    Deadline(waiter, ioloop, deadline)
+    return waiter
+
+
+class _SomeWaiter(Waiter):
+    """Collects the results of several futures as they are done."""
+
+    def expect(self, keyed_futures, at_least):
+        self._results = []
+        self._missing = at_least
+        self._keys = {}
+        pending = []
+        for key, future in keyed_futures:
+            if future.done():
+                self._collect(key, future)
+                if self.done():
+                    return
+            else:
+                keys = self._keys.setdefault(id(future), [])
+                if not keys:
+                    pending.append(future)
+                keys.append(key)
+        for future in pending:
+            follow(self, future)
+
+    def source_done(self, source):
+        for key in self._keys.pop(id(source)):
+            if not self.done():
+                self._collect(key, source)
+
+    def _collect(self, key, future):
+        if future.cancelled() or future.exception() is not None:
+            super(_SomeWaiter, self).source_done(future)
+            return
+        self._results.append((key, future.result()))
+        self._missing -= 1
+        if self._missing <= 0:
+            self.set_result(self._results)
+
+
+def until_some(*args, **kwargs):
+    """Wait for some, or all, of several futures.
+
+    Parameters
+    ----------
+    args or kwargs : futures
+        Given by position or by keyword, but not both.
+    done_at_least : int, optional
+        How many must be done; by default all.
+    timeout : float, optional
+        After how many seconds to give up; None and 0 mean never.
+
+    Returns
+    -------
+    future
+        Resolves with a list of pairs (position or keyword, result) in the order in which the futures
+        were done: exactly `done_at_least` of them, even if more are done.  Fails with the exception
+        of the first that fails, with ``tornado.gen.TimeoutError`` when the time is up (the futures
+        are left as they are and can be waited for again), or with ``ValueError`` if futures are given
+        both by position and by keyword.
+    """
+    done_at_least = kwargs.pop("done_at_least", None)
+    timeout = kwargs.pop("timeout", None)
+    try:
+        if args and kwargs:
+            raise ValueError("You must provide args or kwargs, not both")
+        keyed = enumerate(args) if args else kwargs.items()
+        keyed_futures = [(key, _as_future(future)) for key, future in keyed]
+    except Exception:
+        return compat.failed_future(sys.exc_info())
+    if not keyed_futures:
+        return compat.done_future([])
+    at_least = len(keyed_futures)
+    if done_at_least is not None:
+        at_least = min(at_least, done_at_least)
+    waiter = new_waiter(None, _SomeWaiter)
+    waiter.expect(keyed_futures, at_least)
+    if not waiter.done():
+        _expect_within(waiter, timeout, None)
+    return waiter
+
+
+class LatencyTimer(object):
+    """Tells a coroutine that keeps getting futures that are done when to let others have the loop.
+
+    Yielding a future that is done does not give up control, so that a busy coroutine can starve
+    everything else on its loop.
+
+    Parameters
+    ----------
+    max_loop_latency : float
+        For how many seconds to go on without a pause.
+    ioloop : tornado.ioloop.IOLoop, optional
+        The loop whose clock counts; by default the current one.
+
+    Examples
+    --------
+    ::
+
+        timer = LatencyTimer(0.03)
+        while True:
+            future = read()
+            timer.check_future(future)
+            if timer.time_to_yield():
+                yield gen.moment
+            line = yield future
+    """
+
+    def __init__(self, max_loop_latency, ioloop=None):
+        self.max_loop_latency = max_loop_latency
+        self.ioloop = ioloop or compat.current_ioloop()
+        self.prev_done = False
+        self.done = False
+        self.done_since = 0
+        self._advised = False
+
+    def check_future(self, fut):
+        """Take note of whether `fut`, which is about to be yielded, is done."""
+        self.prev_done = self.done
+        self.done = fut.done()
+        # After a pause has been advised the time counts anew.
+        if self.done and (not self.prev_done or self._advised):
+            self.done_since = self._time()
+        self._advised = False
+
+    def time_to_yield(self):
+        """Return whether futures have been done for longer than the maximum latency."""
+        if not self.done or self._time() - self.done_since <= self.max_loop_latency:
+            return False
+        self._advised = True
+        return True
+
+    def _time(self):
+        if self.ioloop is None:
+            self.ioloop = wait_loop(None)
+        return self.ioloop.time()
+
+
+# --- exceptions that nobody waits for ------------------------------------------------------------
+
+def log_coroutine_exceptions(coro):
+    """Decorate a method that returns a future so that its exceptions are logged as well.
+
+    They go to ``self._logger``.  An exception that the method raises, rather than its future, is
+    handed to the caller in the future, too.
+    """
+    message = "Unhandled exception calling coroutine {0!r}".format(coro)
+
+    @functools.wraps(coro)
+    def wrapper(self, *args, **kwargs):
+        try:
+            future = coro(self, *args, **kwargs)
+        except Exception:
+            future = compat.failed_future(sys.exc_info())
+        _log_failure(future, getattr(self, "_logger", log), message, ())
+        return future
+
+    return wrapper
+
+
+def log_future_exceptions(logger, f, ignore=()):
+    """Log the exception of a future, now or when it fails.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+    f : future
+        Tornado's or ``concurrent.futures``'.
+    ignore : exception class or tuple of them, optional
+        What is not worth a message.
+    """
+    _log_failure(f, logger, "Unhandled exception returned by future", ignore)
+
+
+def _log_failure(future, logger, message, ignore):
+    def check(future):
+        if future.cancelled():
+            return
+        try:
+            future.result()
+        except ignore:
+            pass
+        except Exception:
+            logger.exception(message)
+
+    if future.done():
+        check(future)
+    else:
+        future.add_done_callback(check)
+
+
+# --- identity ------------------------------------------------------------------------------------
+
+def hashable_identity(obj):
+    """Return a key by which to know a listener again, whether or not it is hashable.
+
+    A bound method is a new object each time it is asked for, so it is known by its function and its
+    object; strings are known by their value, everything else by its ``id``.  Keep a reference to
+    `obj` as long as the key is in use.
+    """
+    if isinstance(obj, compat.string_types):
+        return obj
+    try:
+        function, instance = obj.__func__, obj.__self__
+    except AttributeError:
+        pass
+    else:
+        return id(function), id(instance)
+    if type(obj) is _BUILTIN_METHOD and obj.__self__ is not None:
+        return id(obj.__self__), obj.__name__
+    return id(obj)
+
+
+_BUILTIN_METHOD = type([].append)
