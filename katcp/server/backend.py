@@ -1,0 +1,493 @@
+"""The server's side of the network: the listening socket, the clients' connections, the loop.
+
+It knows nothing of requests and sensors; what comes in goes to a *device* object, which sends by way
+of the connections it was given.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import errno
+import logging
+import socket
+import sys
+import threading
+import traceback
+from functools import partial
+from timeit import default_timer
+
+from tornado import gen
+from tornado.ioloop import IOLoop
+
+from katcp import compat
+from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
+from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
+from katcp.server.client_input import BatchInput, DirectInput
+from katcp.server.connections import ClientConnection
+from katcp.server.handler_thread import reply_to_failed_message
+from katcp.server.sending import ClientLine, Sending
+
+log = logging.getLogger("katcp.server")
+
+# The queue of the OS for clients not yet accepted is at least this long: with a short one, a burst of
+# connecting clients would have to wait for their own retries, seconds later.
+MIN_BACKLOG = 128
+
+# So many clients are accepted before the loop sees to the others.
+ACCEPT_BATCH = 64
+
+# When the process has run out of files: seconds until the next attempt to accept clients.
+ACCEPT_RETRY = 1.0
+_OUT_OF_FILES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+_NOBODY_THERE = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
+
+# So much of a line that is no message goes into the log.
+MAX_LOGGED_LINE = 1000
+
+# How long a start waits for the end of the loop's thread that is just stopping, in seconds.
+RESTART_TIMEOUT = 5.0
+
+_STOPPED, _PREPARED, _STARTED, _STOPPING = "stopped", "prepared", "started", "stopping"
+
+
+class KATCPServer(Sending):
+    """Listens on a port and connects clients with a device.
+
+    Parameters
+    ----------
+    device : object
+        Has ``on_client_connect(conn)``, ``on_client_disconnect(conn, reason, open)`` and
+        ``on_message(conn, msg)``, all of which may return futures, and ``create_log_inform``. See
+        :class:`DeviceServerBase`.
+    host : str
+        Host name or address to listen on; ``''`` for all interfaces.
+    port : int
+        Port to listen on; 0 for a free one, see `bind_address`.
+    tb_limit : int
+        Largest number of stack frames in tracebacks.
+    logger : logging.Logger
+        Where to log.
+
+    Attributes
+    ----------
+    BACKLOG : int
+        Least number of clients that may wait for being accepted.
+    MAX_MSG_SIZE : int
+        Longest accepted message in bytes, terminator included; read by `start`.
+    MAX_WRITE_BUFFER_SIZE : int
+        A client that leaves more bytes than this unread is disconnected; read when it connects.
+    DISCONNECT_TIMEOUT : float
+        How long a disconnect waits for the device's `on_client_disconnect`, in seconds.
+    client_connection_factory : callable
+        ``client_connection_factory(server, conn_id)`` returns the :class:`ClientConnection` of a new
+        client.
+    ioloop : tornado IOLoop or None
+        The loop, while the server is running.
+    ioloop_thread_id : int or None
+        Identity of the loop's thread, while the server is running.
+    """
+
+    BACKLOG = 5
+    MAX_MSG_SIZE = 2 * 1024 * 1024
+    MAX_WRITE_BUFFER_SIZE = 2 * MAX_MSG_SIZE
+    DISCONNECT_TIMEOUT = 1
+    client_connection_factory = ClientConnection
+
+    def __init__(self, device, host, port, tb_limit=20, logger=log):
+        super(KATCPServer, self).__init__()
+        self._device = device
+        self._bindaddr = (host, port)
+        self._tb_limit = tb_limit
+        self._logger = logger
+        self._daemonic = False
+        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self.ioloop = None
+        self.ioloop_thread_id = None
+        self._running = threading.Event()
+        self._stopped = threading.Event()
+        self._stopped.set()
+        # Guards _state and _stop_future.
+        self._state_lock = threading.Lock()
+        self._state = _STOPPED
+        self._stop_future = None
+        self._listener = None
+        self._accept_timer = None
+        self._max_msg_size = self.MAX_MSG_SIZE
+        # LineConnection -> ClientConnection
+        self._connections = {}
+
+    # --- configuration and state -----------------------------------------------------------------
+
+    @property
+    def bind_address(self):
+        """``(host, port)`` as given, and from `start` on the real ones."""
+        return self._bindaddr
+
+    def setDaemon(self, daemonic):
+        """Set whether the thread of the loop is a daemon; before `start`, for the server's own loop."""
+        self._daemonic = daemonic
+        self._ioloop_manager.setDaemon(daemonic)
+
+    def set_ioloop(self, ioloop=None):
+        """Use a loop that somebody else runs; before `start`. The last call counts.
+
+        Parameters
+        ----------
+        ioloop : tornado IOLoop or None
+            None stands for ``IOLoop.current()`` of the thread that calls `start`.
+
+        Raises
+        ------
+        RuntimeError
+            If the server has been started.
+        """
+        if self._state != _STOPPED:
+            raise RuntimeError("IOLoop instance already set")
+        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self._ioloop_manager.setDaemon(self._daemonic)
+        self._ioloop_manager.set_ioloop(ioloop, managed=False)
+
+    def running(self):
+        """Return whether the server is running."""
+        return self._running.is_set()
+
+    def wait_running(self, timeout=None):
+        """Wait until the server is running, at most `timeout` seconds; return whether it is."""
+        self._running.wait(timeout)
+        return self._running.is_set()
+
+    def in_ioloop_thread(self):
+        """Return whether the caller is in the thread of the loop."""
+        return get_thread_ident() == self.ioloop_thread_id
+
+    def get_address(self, stream):
+        """Return the address of a client as native string ``host:port``; from any thread.
+
+        It is ``<error>`` for what is no connection of this server.
+        """
+        address = getattr(stream, "peer_address", None)
+        if not isinstance(address, tuple):
+            self._logger.warning("Could not determine address of stream %r", stream)
+            return "<error>"
+        host, port = address[:2]
+        return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def prepare(self):
+        """Bind the port and get the loop, so that they are known before the first client comes.
+
+        Raises
+        ------
+        RuntimeError
+            If the server has been started already.
+        OSError
+            If the port cannot be bound; the server may be started again then.
+        """
+        with self._state_lock:
+            if self._state != _STOPPED:
+                raise RuntimeError("Server already started")
+            self._state = _PREPARED
+        try:
+            manager = self._ioloop_manager
+            if manager.managed and self._stop_future is not None:
+                # Clients see the end of a server a moment before its loop is closed.
+                manager.join(timeout=RESTART_TIMEOUT)
+            self._listener = self._bind_socket(self._bindaddr)
+            self._bindaddr = self._listener.getsockname()[:2]
+            self._max_msg_size = self.MAX_MSG_SIZE
+            self.ioloop = manager.get_ioloop()
+            self._open_calls(self.ioloop)
+        except BaseException:
+            self._state = _STOPPED
+            raise
+
+    def start(self, timeout=None):
+        """Start the server, and its loop unless that is the user's.
+
+        When it returns, the port is bound. Clients are accepted as soon as the loop runs.
+
+        Parameters
+        ----------
+        timeout : float or None
+            How long to wait until the server is running, in seconds; None for not at all.
+
+        Returns
+        -------
+        bool or None
+            If a timeout was given, whether the server is running.
+
+        Raises
+        ------
+        RuntimeError
+            If the server has been started already.
+        OSError
+            If the port cannot be bound.
+        """
+        if self._state != _PREPARED:
+            self.prepare()
+        self._stopped.clear()
+        self._state = _STARTED
+        self._ioloop_manager.start()
+        self.ioloop.add_callback(self._install)
+        if timeout:
+            return self.wait_running(timeout)
+
+    def stop(self, timeout=1.0):
+        """Close the port, disconnect all clients, and stop the loop unless that is the user's.
+
+        May be called from any thread, and any number of times.
+
+        Parameters
+        ----------
+        timeout : float or None
+            If the server is just being started: how long to wait until it is running, in seconds.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Resolves with None when that is done; can be yielded in coroutines.
+        """
+        ioloop = self.ioloop
+        if timeout and self._state == _STARTED and not compat.runs_in_this_thread(ioloop):
+            self._running.wait(timeout)
+        with self._state_lock:
+            if self._state == _STOPPING:
+                return self._stop_future
+            self._stop_future = future = ThreadsafeFuture()
+            if self._state == _STOPPED:
+                future.set_result(None)
+                return future
+            was_started = self._state == _STARTED
+            self._state = _STOPPING
+        if not was_started:
+            self._close_listener()
+            self._set_stopped()
+            future.set_result(None)
+            return future
+        manager_stopped = self._ioloop_manager.stop(callback=self._uninstall)
+        manager_stopped.add_done_callback(lambda _: compat.resolve(future))
+        return future
+
+    def join(self, timeout=None):
+        """Wait until the server has stopped.
+
+        Parameters
+        ----------
+        timeout : float or None
+            How long to wait, in seconds. Without a timeout, a server on a loop of the user's is not
+            waited for.
+
+        Raises
+        ------
+        RuntimeError
+            If the server runs its own loop and was never started.
+        """
+        start = default_timer()
+        self._ioloop_manager.join(timeout=timeout)
+        if timeout:
+            self._stopped.wait(max(0, timeout - (default_timer() - start)))
+
+    def _bind_socket(self, bindaddr):
+        """Return a listening socket; all in the calling thread, so that the port is known at once."""
+        host = bindaddr[0]
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)
+            sock.bind(bindaddr)
+            sock.listen(max(self.BACKLOG, MIN_BACKLOG))
+        except Exception:
+            self._logger.exception("Unable to bind to %s" % (bindaddr,))
+            sock.close()
+            raise
+        return sock
+
+    def _install(self):
+        self.ioloop_thread_id = get_thread_ident()
+        self._start_accepting()
+        self._running.set()
+
+    @gen.coroutine
+    def _uninstall(self):
+        self._close_listener()
+        try:
+            # All at once: one that is stuck must not keep the others waiting.
+            hooks = [self._call_disconnect_hook(conn, "Device server shutting down.",
+                                                not stream.closing())
+                     for stream, conn in list(self._connections.items())]
+            for hook in hooks:
+                yield hook
+        except Exception:
+            self._logger.exception("Error disconnecting clients")
+        finally:
+            streams = list(self._connections)
+            self._connections.clear()
+            # Before any client can see the end: who does may start the server again.
+            self._set_stopped()
+            for stream in streams:
+                stream.close()
+            self._stopped.set()
+
+    def _set_stopped(self):
+        self._close_calls()
+        self.ioloop = None
+        self.ioloop_thread_id = None
+        self._running.clear()
+        self._state = _STOPPED
+
+    # --- accepting clients -----------------------------------------------------------------------
+
+    def _start_accepting(self):
+        self._accept_timer = None
+        self.ioloop.add_handler(self._listener, self._accept, IOLoop.READ)
+
+    def _close_listener(self):
+        listener, self._listener = self._listener, None
+        if self._accept_timer is not None:
+            self.ioloop.remove_timeout(self._accept_timer)
+            self._accept_timer = None
+        elif self._running.is_set():
+            self.ioloop.remove_handler(listener)
+        listener.close()
+
+    def _accept(self, fd, events):
+        for _ in range(ACCEPT_BATCH):
+            if self._listener is None:
+                return
+            try:
+                sock, address = self._listener.accept()
+            except socket.error as exc:
+                if exc.errno in _OUT_OF_FILES:
+                    self._logger.error("Cannot accept clients: %s", exc)
+                    self.ioloop.remove_handler(self._listener)
+                    self._accept_timer = self.ioloop.call_later(ACCEPT_RETRY, self._start_accepting)
+                    return
+                if exc.errno in _NOBODY_THERE:
+                    return
+                continue  # a client that has gone already
+            try:
+                self._handle_stream(sock, address)
+            except Exception:
+                self._logger.exception("Error accepting client %r", address)
+
+    def _handle_stream(self, sock, address):
+        stream = ClientLine(sock, self.ioloop, self._max_msg_size, self.MAX_WRITE_BUFFER_SIZE,
+                            self._flush_queue)
+        stream.set_nodelay(True)
+        stream.peer_address = address
+        stream.held_back = []
+        conn = self.client_connection_factory(self, stream)
+        self._connections[stream] = conn
+        stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
+        # What only has to be noticed meanwhile is that the client goes away.
+        self._start_reading(stream, conn)
+        stream.pause()
+        try:
+            result = self._device.on_client_connect(conn)
+            future = compat.as_future(result) if is_awaitable(result) else None
+        except Exception:
+            future = compat.failed_future(sys.exc_info())
+        if future is None or future.done():
+            self._greeted(stream, conn, future)
+        else:
+            compat.add_loop_callback(self.ioloop, future, partial(self._greeted, stream, conn))
+
+    def _start_reading(self, stream, conn):
+        route = getattr(type(self._device), "_message_route", None)
+        route = route(self._device) if route is not None else None
+        if route is None:
+            reader = DirectInput(self, stream, conn, self._device.on_message)
+        else:
+            handle, handler_thread = route
+            if handler_thread is None:
+                reader = DirectInput(self, stream, conn, handle)
+            else:
+                reader = BatchInput(self, stream, conn, handler_thread)
+        stream.start_reading(reader.on_line, reader.on_overflow, reader.on_batch_end)
+
+    def _greeted(self, stream, conn, future):
+        """Go on with a new client when the device's connect hook is done."""
+        exc_info = compat.future_exc_info(future) if future is not None else None
+        if stream.closed():
+            if exc_info is not None:
+                self._logger.error("Device error initialising connection", exc_info=exc_info)
+            return
+        if exc_info is not None:
+            text = "Device error initialising connection %s" % (self._traceback_text(exc_info),)
+            self._logger.error(text)
+            conn.inform(self._device.create_log_inform("error", text, "root"))
+            stream.flush()
+            stream.close(exc_info)
+            return
+        self._release_held_back(stream)
+        stream.resume()
+
+    def _traceback_text(self, exc_info):
+        return "\n".join(traceback.format_exception(
+            exc_info[0], exc_info[1], exc_info[2], self._tb_limit))
+
+    # --- trouble with what clients send ----------------------------------------------------------
+
+    def report_bad_line(self, conn, line, error):
+        """Tell the log and the client that a line is no message; in the thread that handles messages."""
+        text = "%s: %s\n" % (type(error).__name__, compat.lossy_str(error))
+        self._logger.error("BAD COMMAND: %s in line %s%s", text.rstrip("\n"),
+                           compat.lossy_str(line[:MAX_LOGGED_LINE]),
+                           "..." if len(line) > MAX_LOGGED_LINE else "")
+        conn.inform(self._device.create_log_inform("error", text, "root"))
+
+    def report_failed_message(self, conn, msg, exc_info):
+        """Tell the log, and the client if it expects an answer, that a message could not be handled.
+
+        What goes wrong in a request handler is answered before it gets here.
+        """
+        if issubclass(exc_info[0], KeyboardInterrupt) and not self._ioloop_manager.managed:
+            compat.reraise(exc_info)
+        self._logger.error("Error handling message %s", msg.log_text(), exc_info=exc_info)
+        try:
+            reply_to_failed_message(conn, msg, exc_info)
+        except Exception:
+            self._logger.exception("Error answering message %s", msg.log_text())
+
+    def report_overflow(self, conn):
+        """Tell the log and the client that its line was too long, before it is disconnected."""
+        text = "Message too long: the limit is %d bytes. Disconnecting." % (self._max_msg_size,)
+        self._logger.error("Client %s: %s", conn.address, text)
+        conn.inform(self._device.create_log_inform("error", text, "root"))
+
+    # --- disconnecting ---------------------------------------------------------------------------
+
+    @gen.coroutine
+    def _disconnect_client(self, stream, conn, reason):
+        """Call the device's disconnect hook, if that has not been done, and close the connection."""
+        try:
+            yield self._call_disconnect_hook(conn, reason, not stream.closing())
+        finally:
+            stream.close()
+
+    @gen.coroutine
+    def _call_disconnect_hook(self, conn, reason, is_open):
+        """Call the device's disconnect hook once per connection, and wait for it, but not for ever."""
+        if conn.client_disconnect_called:
+            return
+        try:
+            conn.on_client_disconnect_was_called()
+            result = self._device.on_client_disconnect(conn, reason, is_open)
+            if is_awaitable(result):
+                future = compat.as_future(result)
+                if future.done():
+                    future.result()
+                else:
+                    yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
+        except Exception:
+            self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
+
+    def _stream_closed_callback(self, stream, conn):
+        self._connections.pop(stream, None)
+        if stream.error is not None:
+            self._logger.warning("Stream for client %s closed with error %r", conn.address, stream.error)
+            reason = repr(stream.error)
+        else:
+            reason = "Socket EOF"
+        self._logger.info("Reading loop for client %s completed", conn.address)
+        self._call_disconnect_hook(conn, reason, False)

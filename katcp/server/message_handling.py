@@ -1,0 +1,270 @@
+"""How a message is handled: from its handler, whatever that does, to the answer.
+
+A request is answered exactly once: with what its handler returned, now or later, or with the reason why
+there is nothing better to say.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import logging
+import sys
+import threading
+import traceback
+from functools import partial
+
+from katcp import compat
+from katcp.compat import ThreadsafeFuture, add_loop_callback, is_awaitable
+from katcp.errors import AsyncReply, FailReply
+from katcp.message import Message
+
+REQUEST = Message.REQUEST
+REPLY = Message.REPLY
+INFORM = Message.INFORM
+
+# Where tests put another ClientRequestConnection: it is looked up there for each request.
+_door = sys.modules["katcp.server"]
+
+
+def _reason_text(exc):
+    """Return the text of a FailReply; on Python 2 ``str()`` would fail on non-ASCII text."""
+    try:
+        return str(exc)
+    except UnicodeError:
+        return compat.text_type(exc)
+
+
+def _check_reply(reply, msg):
+    if not isinstance(reply, Message):
+        raise TypeError("Handler of request %s returned %r instead of a reply message."
+                        % (msg.name, type(reply)))
+    if reply.mtype != REPLY or reply.name != msg.name:
+        raise ValueError("Handler of request %s returned a message that is no reply to it: %r."
+                         % (msg.name, reply))
+
+
+def _must_go_through(exc_type):
+    """Whether an exception is Ctrl-C and this is the thread where somebody waits for it."""
+    return (issubclass(exc_type, KeyboardInterrupt)
+            and isinstance(threading.current_thread(), threading._MainThread))
+
+
+class MessageHandling(object):
+    """The part of :class:`~katcp.server.DeviceServerBase` that calls handlers and answers."""
+
+    def handle_message(self, client_conn, msg):
+        """Handle a message of any type; the place to override in order to see all of them.
+
+        Parameters
+        ----------
+        client_conn : ClientConnection
+            The client that sent it.
+        msg : Message
+            The message.
+
+        Returns
+        -------
+        future or None
+            See `handle_request`.
+        """
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._logger.debug("received: %s", msg.log_text())
+        mtype = msg.mtype
+        if mtype == REQUEST:
+            return self.handle_request(client_conn, msg)
+        if mtype == INFORM:
+            return self.handle_inform(client_conn, msg)
+        if mtype == REPLY:
+            return self.handle_reply(client_conn, msg)
+        reason = "Unexpected message type received by server ['%s']." % (msg,)
+        client_conn.inform(self.create_log_inform("error", reason, "root"))
+
+    def handle_request(self, connection, msg):
+        """Call the handler of a request and answer.
+
+        Parameters
+        ----------
+        connection : ClientConnection
+            The client that asks.
+        msg : Message
+            The request.
+
+        Returns
+        -------
+        concurrent.futures.Future or None
+            If the handler returned something to wait for, a future that resolves with None, never with
+            an exception, after the reply has been given to ``connection.reply``. Otherwise None: the
+            request has been answered, or nothing more should wait for the answer.
+        """
+        req = _door.ClientRequestConnection(connection, msg)
+        name = msg.name
+        handler = self._request_handlers.get(name)
+        if handler is None:
+            self._logger.error("%s INVALID: Unknown request.", name)
+            connection.reply(Message.reply_to_request(msg, "invalid", "Unknown request."), msg)
+            return None
+        try:
+            reply = handler(self, req, msg)
+            if type(reply) is not Message and is_awaitable(reply):
+                return self._reply_later(reply, handler, req, connection, msg)
+            _check_reply(reply, msg)
+        except BaseException:
+            reply = self._reply_to_exception(msg, sys.exc_info())
+            if reply is None:
+                return None
+        else:
+            if self._logger.isEnabledFor(logging.DEBUG):
+                self._logger.debug("%s OK", name)
+        self._send_reply(reply, req, connection, msg)
+        return None
+
+    def _send_reply(self, reply, req, connection, msg):
+        # `is True`, for in tests the request may be a mock.
+        if getattr(req, "_answered", None) is True:
+            self._logger.error("Request %s was answered already, dropping a second reply: %s",
+                               msg.name, reply.log_text())
+            return
+        connection.reply(reply, msg)
+
+    def _reply_to_exception(self, msg, exc_info, how=""):
+        """Return the reply to a request whose handler raised, or None if there is to be none (yet)."""
+        exc_type, exc, _ = exc_info
+        if issubclass(exc_type, AsyncReply):
+            if self._logger.isEnabledFor(logging.DEBUG):
+                self._logger.debug("%s%s ASYNC OK", msg.name, how)
+            return None
+        if issubclass(exc_type, FailReply):
+            reason = _reason_text(exc)
+            self._logger.error("Request %s%s FAIL: %s", msg.name, how, reason)
+            return Message.reply_to_request(msg, "fail", reason)
+        if _must_go_through(exc_type):
+            compat.reraise(exc_info)
+        return self.create_exception_reply_and_log(msg, exc_info)
+
+    def create_exception_reply_and_log(self, req_msg, exc_info):
+        """Log the exception of a handler and return the reply that tells the client.
+
+        Parameters
+        ----------
+        req_msg : Message
+            The request.
+        exc_info : tuple
+            As from ``sys.exc_info()``.
+
+        Returns
+        -------
+        Message
+            A ``fail`` reply with the traceback.
+        """
+        reason = self._traceback_text(exc_info)
+        self._logger.error("Request %s FAIL: %s", req_msg.name, reason)
+        return Message.reply_to_request(req_msg, "fail", reason)
+
+    def _traceback_text(self, exc_info):
+        return "\n".join(traceback.format_exception(
+            exc_info[0], exc_info[1], exc_info[2], self._tb_limit))
+
+    # Replies that come later.  From the moment the handler returned a future all happens in the loop
+    # thread, where alone sending is always allowed.
+
+    def _reply_later(self, awaitable, handler, req, connection, msg):
+        ioloop = self.ioloop
+        if ioloop is None:
+            if hasattr(awaitable, "close"):
+                awaitable.close()  # a coroutine that nobody is going to await would complain
+            raise RuntimeError("Request %s is answered by a future, which needs a running server."
+                               % (msg.name,))
+        if getattr(handler, "_concurrent_reply", False):
+            done, how = None, " FUTURE CONCURRENT"
+        else:
+            done, how = ThreadsafeFuture(), " FUTURE"
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._logger.debug("%s%s OK", msg.name, how)
+        ioloop.add_callback(self._await_reply, awaitable, done, how, req, connection, msg)
+        return done
+
+    def _await_reply(self, awaitable, done, how, req, connection, msg):
+        try:
+            future = compat.as_future(awaitable)
+        except Exception:
+            future = compat.failed_future(sys.exc_info())
+        if future.done():
+            self._reply_from_future(done, how, req, connection, msg, future)
+        else:
+            add_loop_callback(self.ioloop, future, partial(
+                self._reply_from_future, done, how, req, connection, msg))
+
+    def _reply_from_future(self, done, how, req, connection, msg, future):
+        if not compat.runs_in_this_thread(self.ioloop):
+            # The future belongs to another loop.
+            self.ioloop.add_callback(self._reply_from_future, done, how, req, connection, msg, future)
+            return
+        try:
+            exc_info = compat.future_exc_info(future)
+            if exc_info is None:
+                try:
+                    reply = future.result()
+                    _check_reply(reply, msg)
+                except Exception:
+                    reply = self.create_exception_reply_and_log(msg, sys.exc_info())
+            else:
+                reply = self._reply_to_exception(msg, exc_info, how)
+            if reply is not None:
+                self._send_reply(reply, req, connection, msg)
+                if self._logger.isEnabledFor(logging.DEBUG):
+                    self._logger.debug("%s%s replied", msg.name, how)
+        except Exception:
+            self._logger.error("Error answering request %s", msg.name, exc_info=True)
+        finally:
+            if done is not None:
+                compat.resolve(done)
+
+    def handle_inform(self, connection, msg):
+        """Call the handler of an inform; its exceptions are logged.
+
+        Parameters
+        ----------
+        connection : ClientConnection
+            The client that sent it.
+        msg : Message
+            The inform.
+        """
+        self._handle_one_way("Inform", self._inform_handlers, connection, msg)
+
+    def handle_reply(self, connection, msg):
+        """Call the handler of a reply; its exceptions are logged.
+
+        Parameters
+        ----------
+        connection : ClientConnection
+            The client that sent it.
+        msg : Message
+            The reply.
+        """
+        self._handle_one_way("Reply", self._reply_handlers, connection, msg)
+
+    def _handle_one_way(self, kind, handlers, connection, msg):
+        handler = handlers.get(msg.name)
+        if handler is None:
+            self._logger.warning("%s INVALID: Unknown %s.", msg.name, kind.lower())
+            return
+        try:
+            result = handler(self, connection, msg)
+            if result is not None and is_awaitable(result) and self.ioloop is not None:
+                self.ioloop.add_callback(self._watch_one_way, kind, msg, result)
+        except BaseException:
+            exc_info = sys.exc_info()
+            if _must_go_through(exc_info[0]):
+                raise
+            self._log_one_way_failure(kind, msg, exc_info)
+
+    def _watch_one_way(self, kind, msg, awaitable):
+        add_loop_callback(self.ioloop, compat.as_future(awaitable),
+                          partial(self._one_way_done, kind, msg))
+
+    def _one_way_done(self, kind, msg, future):
+        exc_info = compat.future_exc_info(future)
+        if exc_info is not None:
+            self._log_one_way_failure(kind, msg, exc_info)
+
+    def _log_one_way_failure(self, kind, msg, exc_info):
+        self._logger.error("%s %s FAIL: %s", kind, msg.name, self._traceback_text(exc_info))

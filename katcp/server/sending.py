@@ -1,0 +1,339 @@
+"""How messages get from the device to its clients, from whatever thread.
+
+In the thread of the loop a message is appended to its connection's output.  What other threads send to
+one client is collected until the loop looks, which it is asked to do once; so a thousand replies cost
+the loop one wake-up.  Serialising is done in the sender's thread, once for each message.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import sys
+import threading
+from functools import partial
+
+from tornado.iostream import StreamBufferFullError, StreamClosedError
+
+from katcp import compat
+from katcp.compat import ThreadsafeFuture, done_future
+from katcp.handover import CallQueue
+from katcp.line_connection import EARLY_FLUSH_SIZE, FlushQueue, LineConnection
+
+
+class Outbox(object):
+    """What other threads have sent to one client since the loop last looked.
+
+    Attributes
+    ----------
+    chunks : list of bytes
+    future : ThreadsafeFuture
+        Resolves with the write future of the last chunk when the loop has taken them.
+    turn : int
+        Identifies a time during which nothing else got into the queue for the loop; what comes later
+        must not be put in here, or it would overtake that.
+    """
+
+    __slots__ = ("chunks", "future", "turn")
+
+    def __init__(self, turn):
+        self.chunks = []
+        self.future = ThreadsafeFuture()
+        self.turn = turn
+
+
+class ClientLine(LineConnection):
+    """Connection of a client, with what the server has to remember about it.
+
+    Attributes
+    ----------
+    peer_address : tuple
+        As from ``socket.accept``.
+    output_ended : bool
+        Whether nothing more is to be sent, because the connection is being flushed to be closed.
+    held_back : list of bytes, or None
+        Informs to all clients, kept until this one has been greeted; None when it has been.
+    held_back_size : int
+        Their size in bytes.
+    outbox : Outbox or None
+        What other threads have sent.
+    sent : tuple of futures
+        The latest write future, and the resolved future that has it as its result.
+    """
+
+    __slots__ = ("peer_address", "output_ended", "held_back", "held_back_size", "outbox", "sent")
+
+    def __init__(self, *args, **kwargs):
+        super(ClientLine, self).__init__(*args, **kwargs)
+        self.peer_address = None
+        self.output_ended = False
+        self.held_back = None
+        self.held_back_size = 0
+        self.outbox = None
+        self.sent = (None, None)
+
+
+class _LoopCalls(CallQueue):
+    """Calls from other threads; what they send is flushed when a drain is through, not a loop turn later."""
+
+    def __init__(self, ioloop, flush_queue):
+        super(_LoopCalls, self).__init__(ioloop)
+        self._flush_queue = flush_queue
+
+    def _drain(self):
+        self._flush_queue.hold()
+        try:
+            super(_LoopCalls, self)._drain()
+        finally:
+            self._flush_queue.release()
+
+    def finish(self):
+        """Accept no more calls, and make those that are waiting; loop thread only."""
+        self.close()
+        while len(self):
+            self._drain()
+
+
+class Sending(object):
+    """The part of :class:`~katcp.server.KATCPServer` that sends."""
+
+    def __init__(self):
+        # Connections with output to be flushed, and what other threads want done; None without a loop.
+        self._flush_queue = None
+        self._calls = None
+        # Guards _calls, _turn and the outboxes.
+        self._outbox_lock = threading.Lock()
+        self._turn = 0
+
+    # --- in the thread of the loop ---------------------------------------------------------------
+
+    def send_message(self, stream, msg):
+        """Send a message to a client; loop thread only.
+
+        Network troubles do not raise: they close the connection.
+
+        Parameters
+        ----------
+        stream : hashable
+            The identity of the connection that its :class:`ClientConnection` was made with.
+        msg : Message
+            The message.
+
+        Returns
+        -------
+        tornado future or None
+            Resolves when the message has been given to the OS; None if it could not be sent.
+
+        Raises
+        ------
+        AssertionError
+            In another thread.
+        """
+        assert self.in_ioloop_thread() or self._is_over(stream)
+        return self._write(stream, msg.__bytes__() + b"\n")
+
+    def mass_send_message(self, msg):
+        """Send a message to all clients; loop thread only.
+
+        A client whose `on_client_connect` is not done gets it after that.
+
+        Parameters
+        ----------
+        msg : Message
+            The message.
+
+        Raises
+        ------
+        AssertionError
+            In another thread.
+        """
+        assert self.in_ioloop_thread()
+        self._mass_write(msg.__bytes__() + b"\n")
+
+    def flush_on_close(self, stream):
+        """Send nothing more to a client than what has been sent so far, and an empty line; loop thread only.
+
+        Parameters
+        ----------
+        stream : hashable
+            The identity of the connection.
+
+        Returns
+        -------
+        tornado future
+            Resolves when all has been given to the OS.
+        """
+        assert self.in_ioloop_thread()
+        if stream.closed() is True:
+            return done_future()
+        flushed = self._write(stream, b"\n")
+        stream.output_ended = True
+        stream.flush()
+        return done_future() if flushed is None else flushed
+
+    def _is_over(self, stream):
+        """Whether the server is stopped and the connection closed: then nothing is sent anyway."""
+        return self.ioloop_thread_id is None and getattr(stream, "output_ended", None) is True
+
+    def _write(self, stream, data):
+        if stream.output_ended is True:
+            return None
+        try:
+            return stream.write(data)
+        except (StreamClosedError, StreamBufferFullError) as exc:
+            self._write_failed(stream, data, exc)
+            return None
+
+    def _write_failed(self, stream, data, error):
+        # One record per connection: a handler may have a lot more to say to a client that is gone.
+        stream.output_ended = True
+        text = compat.lossy_str(data[:100].rstrip(b"\n"))
+        self._logger.warning("Could not send message '%s%s' to %s: %r", text, "..." if len(data) > 101 else "",
+                             self.get_address(stream), error)
+        stream.close(error)
+
+    def _mass_write(self, data):
+        for stream in list(self._connections):
+            if stream.held_back is None:
+                self._write(stream, data)
+            elif stream.held_back_size + len(data) > stream.max_write_buffer_size:
+                self._write_failed(stream, data,
+                                   StreamBufferFullError("Reached maximum write buffer size"))
+            else:
+                stream.held_back.append(data)
+                stream.held_back_size += len(data)
+
+    def _release_held_back(self, stream):
+        """Send what went to all clients while this one was being greeted."""
+        held_back, stream.held_back = stream.held_back, None
+        for data in held_back:
+            self._write(stream, data)
+
+    # --- in any thread ---------------------------------------------------------------------------
+
+    def send_message_from_thread(self, stream, msg):
+        """Send a message to a client, from any thread.
+
+        Parameters
+        ----------
+        stream : hashable
+            The identity of the connection.
+        msg : Message
+            The message.
+
+        Returns
+        -------
+        future
+            Resolves with what `send_message` returns; in the thread of the loop it has done so already.
+            It resolves with None if the server is not running.
+        """
+        if self.in_ioloop_thread():
+            write_future = self.send_message(stream, msg)
+            if not isinstance(stream, ClientLine):
+                return done_future(write_future)
+            # The messages of one loop callback share a write future.
+            latest, resolved = stream.sent
+            if resolved is None or latest is not write_future:
+                resolved = done_future(write_future)
+                stream.sent = (write_future, resolved)
+            return resolved
+        if not isinstance(stream, ClientLine):
+            return self.call_from_thread(partial(self.send_message, stream, msg))
+        data = msg.__bytes__() + b"\n"
+        with self._outbox_lock:
+            calls = self._calls
+            if calls is None:
+                return done_future()
+            outbox = stream.outbox
+            if outbox is None or outbox.turn != self._turn:
+                outbox = stream.outbox = Outbox(self._turn)
+                calls.call(self._empty_outbox, stream, outbox)
+            outbox.chunks.append(data)
+        return outbox.future
+
+    def _empty_outbox(self, stream, outbox):
+        with self._outbox_lock:
+            if stream.outbox is outbox:
+                stream.outbox = None
+        # Nobody else has it now.
+        chunks = outbox.chunks
+        if len(chunks) > 1 and sum(map(len, chunks)) <= EARLY_FLUSH_SIZE:
+            chunks = [b"".join(chunks)]
+        for data in chunks:
+            write_future = self._write(stream, data)
+        compat.resolve(outbox.future, write_future)
+
+    def mass_send_message_from_thread(self, msg):
+        """Send a message to all clients, from any thread.
+
+        Parameters
+        ----------
+        msg : Message
+            The message.
+
+        Returns
+        -------
+        future
+            Resolves with None when the message is on its way to all of them, or if the server is not
+            running.
+        """
+        if self.in_ioloop_thread():
+            self.mass_send_message(msg)
+            return done_future()
+        return self._submit(self._mass_write, msg.__bytes__() + b"\n")
+
+    def call_from_thread(self, fn):
+        """Have ``fn()`` called in the thread of the loop: now if the caller is in it.
+
+        Parameters
+        ----------
+        fn : callable
+
+        Returns
+        -------
+        future
+            Resolves with the result or exception of `fn`, which is logged as well; with None if the
+            server is not running. In the thread of the loop it has done so already.
+        """
+        if self.in_ioloop_thread():
+            try:
+                return done_future(fn())
+            except Exception as exc:
+                self._logger.exception("Error in a call from a thread")
+                return done_future(exception=exc)
+        return self._submit(fn)
+
+    def call_soon(self, fn):
+        """Have ``fn()`` called on the loop, after what was sent before; dropped if the server stops."""
+        with self._outbox_lock:
+            calls = self._calls
+            if calls is not None:
+                calls.call(fn)
+
+    def _submit(self, fn, *args):
+        with self._outbox_lock:
+            if self._calls is None:
+                return done_future()
+            future = ThreadsafeFuture()
+            self._turn += 1
+            self._calls.call(self._settle, future, fn, args)
+            return future
+
+    def _settle(self, future, fn, args):
+        # A future that `fn` returns is a result, not something to wait for.
+        try:
+            compat.resolve(future, fn(*args))
+        except Exception:
+            self._logger.exception("Error in a call from a thread")
+            compat.fail(future, sys.exc_info())
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def _open_calls(self, ioloop):
+        self._flush_queue = FlushQueue(ioloop)
+        self._calls = _LoopCalls(ioloop, self._flush_queue)
+
+    def _close_calls(self):
+        """Drop what other threads want from now on; loop thread only, or before the loop has started."""
+        with self._outbox_lock:
+            calls, self._calls = self._calls, None
+        calls.finish()
+        self._flush_queue.flush()
