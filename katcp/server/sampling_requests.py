@@ -1,0 +1,417 @@
+"""Sensor sampling: the requests, and the table of the clients' strategies.
+
+Strategies live in the loop's thread, and so does everything that touches the table.  A request may
+come in any thread; it is carried over to the loop, where it is checked and done, and its future is
+resolved one loop iteration after the new strategies were started: by then they have made their
+initial reports, which therefore precede the reply.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import functools
+
+from katcp import compat
+from katcp.compat import ThreadsafeFuture, lossy_str
+from katcp.errors import FailReply
+from katcp.kattypes import request
+from katcp.message import Message
+from katcp.protocol import MS_TO_SEC_FAC, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR
+from katcp.sampling import SampleStrategy, format_inform_v4, format_inform_v5
+from katcp.sensor import Reading
+from katcp.server.requests import sensor_name_of
+
+# Values that cannot change while somebody holds them, so that what they look like on the wire
+# cannot either.
+_IMMUTABLE_TYPES = frozenset((bool, float, bytes, compat.text_type) + compat.integer_types)
+
+
+class SensorStatus(Message):
+    """A ``#sensor-status`` inform that goes to several clients: serialised once, not to be changed."""
+
+    __slots__ = ["_line"]
+
+    def __bytes__(self):
+        return self._line
+
+    @classmethod
+    def from_message(cls, message):
+        """Return a `SensorStatus` with the content of `message`."""
+        status = cls.__new__(cls)
+        status.mtype = message.mtype
+        status.name = message.name
+        status.mid = message.mid
+        status.arguments = message.arguments
+        status._line = message.__bytes__()
+        return status
+
+
+class SamplingRequests(object):
+    """Mixin for device servers: ``?sensor-sampling`` and what belongs to it (section 7 of the guidelines).
+
+    Attributes
+    ----------
+    _strategies : dict
+        Client connection -> {sensor: its strategy}. The strategy "none" has no entry. Loop thread.
+    """
+
+    def request_sensor_sampling(self, req, msg):
+        """Configure or query the way a sensor is sampled.
+
+        Sampled values are reported asynchronously using the #sensor-status
+        message.
+
+        Parameters
+        ----------
+        names : str
+            Name of the sensor whose sampling strategy to query or configure.
+            When configuring, it may be a comma-separated list of names, if the
+            server has the protocol flag B.
+        strategy : {'none', 'auto', 'event', 'differential', \
+                    'period', 'event-rate', 'differential-rate'}, optional
+            Type of strategy to use to report the sensor value. The
+            differential strategies may only be used with integer or float
+            sensors. If this parameter is supplied, it sets the new strategy.
+        params : list of str, optional
+            Additional strategy parameters (dependent on the strategy type).
+            For the differential strategy, the parameter is an integer or float
+            giving the amount by which the sensor value may change before an
+            updated value is sent.
+            For the period strategy, the parameter is the sampling period
+            in float seconds.
+            The event strategy has no parameters. Note that this has changed
+            from KATCPv4.
+            For the event-rate strategy, a minimum period between updates and
+            a maximum period between updates (both in float seconds) must be
+            given. If the event occurs more than once within the minimum period,
+            only one update will occur. Whether or not the event occurs, the
+            sensor value will be updated at least once per maximum period.
+            The differential-rate strategy takes a differential parameter and
+            minimum and maximum periods in that order.
+
+        Informs
+        -------
+        timestamp : float
+            Timestamp of the sensor reading in seconds since the Unix
+            epoch, or milliseconds for katcp versions <= 4.
+        count : {1}
+            Number of sensors described in this #sensor-status inform. Will
+            always be one. It exists to keep this inform compatible with
+            #sensor-value.
+        name : str
+            Name of the sensor whose value is being reported.
+        status : {'unknown', 'nominal', 'warn', 'error', 'failure', \
+                  'unreachable', 'inactive'}
+            Status of the sensor.
+        value : object
+            Value of the named sensor. Type depends on the type of the sensor.
+
+        Returns
+        -------
+        success : {'ok', 'fail'}
+            Whether the sensor-sampling request succeeded.
+        names : str
+            Name(s) of the sensor queried or configured.
+        strategy : {'none', 'auto', 'event', 'differential', \
+                    'period', 'event-rate', 'differential-rate'}
+            Name of the new or current sampling strategy for the sensor(s).
+        params : list of str
+            Additional strategy parameters (see description under Parameters).
+
+        Examples
+        --------
+        ::
+
+            ?sensor-sampling cpu.power.on
+            !sensor-sampling ok cpu.power.on none
+
+            ?sensor-sampling cpu.power.on period 0.5
+            #sensor-status 1244631611.415231 1 cpu.power.on nominal 1
+            !sensor-sampling ok cpu.power.on period 0.5
+
+            if BULK_SET_SENSOR_SAMPLING is enabled then:
+
+            ?sensor-sampling cpu.power.on,fan.speed
+            !sensor-sampling fail Cannot\\_query\\_multiple\\_sensors.
+
+            ?sensor-sampling cpu.power.on,fan.speed period 0.5
+            #sensor-status 1244631611.415231 1 cpu.power.on nominal 1
+            #sensor-status 1244631611.415200 1 fan.speed nominal 10.0
+            !sensor-sampling ok cpu.power.on,fan.speed period 0.5
+
+        """
+        return self._submit(self._sample, req, msg)
+
+    def _sample(self, req, msg):
+        if self._is_bulk_sampling_required(msg.arguments):
+            return self._handle_bulk_set_sensor_sampling(req, msg)
+        return self._handle_sensor_sampling(req, msg)
+
+    def _is_bulk_sampling_required(self, msg_args):
+        """Return whether a ``?sensor-sampling`` with these arguments is one for several sensors.
+
+        If the server can do that, all that set a strategy are.
+        """
+        return bool(self.PROTOCOL_INFO.bulk_set_sensor_sampling and msg_args
+                    and (len(msg_args) > 1 or b"," in msg_args[0]))
+
+    def _handle_sensor_sampling(self, req, msg):
+        """Handle ``?sensor-sampling`` for one sensor; loop thread.
+
+        Returns
+        -------
+        Message, or future of one
+            The reply. A future if strategies have to report first; a subclass may make this a
+            coroutine.
+
+        Raises
+        ------
+        FailReply
+        """
+        arguments = msg.arguments
+        if not arguments:
+            raise FailReply("No sensor name given.")
+        sensor = self._sensors.get(sensor_name_of(arguments[0]))
+        if sensor is None:
+            raise FailReply("Unknown sensor name: %s." % (lossy_str(arguments[0]),))
+        strategies = self._strategies_of(req.client_connection)
+        if strategies is None:
+            return self._reply_to_nobody(req)
+        if len(arguments) == 1:
+            return self._sampling_reply(req, arguments[0], strategies.get(sensor, None))
+        strategy_name, params = arguments[1], arguments[2:]
+        if strategy_name not in SampleStrategy.SAMPLING_LOOKUP_REV:
+            raise FailReply("Unknown strategy name: %s." % (lossy_str(strategy_name),))
+        if not self.PROTOCOL_INFO.strategy_allowed(strategy_name):
+            raise FailReply("Strategy %s not allowed for version %d of katcp"
+                            % (lossy_str(strategy_name), self.PROTOCOL_INFO.major))
+        try:
+            strategy = self._new_strategy(req.client_connection, sensor, strategy_name, params)
+        except Exception as exc:
+            raise FailReply(_one_line(exc))
+        return self._set_strategies(req, strategies, [(sensor, strategy)], arguments[0])
+
+    def _handle_bulk_set_sensor_sampling(self, req, msg):
+        """Handle ``?sensor-sampling`` for a list of sensors, all or nothing; loop thread.
+
+        Returns
+        -------
+        Message, or future of one
+            The reply. A future if strategies have to report first; a subclass may make this a
+            coroutine.
+
+        Raises
+        ------
+        FailReply
+        """
+        arguments = msg.arguments
+        raw_names = arguments[0].split(b",")
+        if len(arguments) < 2:
+            raise FailReply("Cannot query multiple sensors.")
+        sensors = [self._sensors.get(sensor_name_of(name)) for name in raw_names]
+        if any([sensor is None for sensor in sensors]):
+            raise FailReply("Unknown sensor names: %s." % (
+                [lossy_str(name) for name, sensor in zip(raw_names, sensors) if sensor is None],))
+        strategies = self._strategies_of(req.client_connection)
+        if strategies is None:
+            return self._reply_to_nobody(req)
+        strategy_name, params = arguments[1], arguments[2:]
+        if not self.PROTOCOL_INFO.strategy_allowed(strategy_name):
+            raise FailReply("Invalid request: names %s, strategy '%s', params %s." % (
+                [lossy_str(name) for name in raw_names], lossy_str(strategy_name),
+                [lossy_str(param) for param in params]))
+        new_strategies = []
+        seen = set()
+        for sensor in sensors:
+            if sensor in seen:
+                continue
+            seen.add(sensor)
+            try:
+                strategy = self._new_strategy(req.client_connection, sensor, strategy_name, params)
+            except Exception as exc:
+                raise FailReply("Invalid strategy requested: %s." % (_one_line(exc),))
+            new_strategies.append((sensor, strategy))
+        return self._set_strategies(req, strategies, new_strategies, arguments[0])
+
+    def _strategies_of(self, client_conn):
+        # Indexed, since the table may be a mapping that makes up what it lacks.
+        try:
+            return self._strategies[client_conn]
+        except KeyError:
+            return None
+
+    @staticmethod
+    def _reply_to_nobody(req):
+        # The client went away while its request was waiting: nothing to log about.
+        return req.make_reply("fail", "Client is not connected.")
+
+    def _new_strategy(self, client_conn, sensor, name, params):
+        """Return a new strategy, not started, that reports to `client_conn`.
+
+        Parameters
+        ----------
+        client_conn : ClientConnection
+        sensor : Sensor
+        name : bytes
+            Name of the strategy.
+        params : list of bytes
+            As in the request.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are not what the strategy takes.
+        """
+        if name == b"period" and len(params) == 1 and self.PROTOCOL_INFO.major < SEC_TS_KATCP_MAJOR:
+            params = [float(params[0]) * MS_TO_SEC_FAC]
+        return self._make_strategy(client_conn, sensor, name, params)
+
+    def _make_strategy(self, client_conn, sensor, name, params):
+        """Do what `_new_strategy` does, with all times in seconds."""
+        return SampleStrategy.get_strategy(name, functools.partial(self._report, client_conn), sensor,
+                                           *params, ioloop=self.ioloop)
+
+    def _set_strategies(self, req, strategies, new_strategies, raw_names):
+        """Put new strategies in the place of old ones; loop thread.
+
+        Returns
+        -------
+        Message or future of one
+            The reply; as a future if strategies were started.
+        """
+        started = False
+        for sensor, strategy in new_strategies:
+            old_strategy = strategies.pop(sensor, None)
+            if old_strategy is not None:
+                old_strategy.cancel()
+            if strategy.get_sampling() != SampleStrategy.NONE:
+                strategies[sensor] = strategy
+                strategy.start()
+                started = True
+        reply = self._sampling_reply(req, raw_names, strategy)
+        if not started:
+            return reply
+        # Queued behind what `start` queued, which includes the initial reports.
+        future = ThreadsafeFuture()
+        self.ioloop.add_callback(compat.resolve, future, reply)
+        return future
+
+    def _sampling_reply(self, req, raw_names, strategy):
+        """Return the reply that tells which strategy is in force."""
+        if strategy is None:
+            return req.make_reply("ok", raw_names, b"none")
+        name, params = strategy.get_sampling_formatted()
+        if name == b"period" and self.PROTOCOL_INFO.major < SEC_TS_KATCP_MAJOR:
+            params = [_milliseconds(float(params[0]))]
+        return req.make_reply("ok", raw_names, name, *params)
+
+    def _report(self, client_conn, sensor, reading):
+        """Tell a client of a sensor's reading; loop thread.
+
+        Clients that sample the same sensor get the same reading one after the other, so the last
+        message of each sensor is kept.
+        """
+        kept = self._sensor_statuses.get(sensor)
+        if kept is not None and kept[0] is reading:
+            client_conn.inform(kept[1])
+            return
+        if self.PROTOCOL_INFO.major < SEC_TS_KATCP_MAJOR:
+            message = format_inform_v4(sensor, *reading)
+        else:
+            message = format_inform_v5(sensor, *reading)
+        if type(reading) is Reading and type(reading.value) in _IMMUTABLE_TYPES:
+            message = SensorStatus.from_message(message)
+            self._sensor_statuses[sensor] = (reading, message)
+        client_conn.inform(message)
+
+    @request()
+    def request_sensor_sampling_clear(self, req):
+        """Set all sampling strategies for this client to none.
+
+        Returns
+        -------
+        success : {'ok', 'fail'}
+            Whether sending the list of devices succeeded.
+
+        Examples
+        --------
+        ::
+
+            ?sensor-sampling-clear
+            !sensor-sampling-clear ok
+
+        """
+        return self._submit(self._clear_sampling, req)
+
+    def _clear_sampling(self, req):
+        self.clear_strategies(req.client_connection)
+        return req.make_reply("ok")
+
+    def clear_strategies(self, client_conn, remove_client=False):
+        """Clear the sensor strategies of a client connection.
+
+        To be called in the loop's thread.
+
+        Parameters
+        ----------
+        client_conn : ClientConnection
+            The connection whose strategies to cancel; one that is not known is ignored.
+        remove_client : bool, optional
+            Whether to remove the connection from the table, too.
+
+        Raises
+        ------
+        AssertionError
+            In any other thread.
+        """
+        self._assert_in_ioloop_thread()
+        if remove_client:
+            strategies = self._strategies.pop(client_conn, None)
+        else:
+            strategies = self._strategies.get(client_conn, None)
+        if strategies:
+            for sensor, strategy in list(strategies.items()):
+                strategies.pop(sensor, None)
+                strategy.cancel()
+
+    # --- when sensors come and go ------------------------------------------------------------------
+
+    def _drop_sampling(self, sensor):
+        """Cancel all clients' strategies on a sensor; loop thread."""
+        for strategies in list(self._strategies.values()):
+            strategy = strategies.pop(sensor, None)
+            if strategy is not None:
+                strategy.cancel()
+        self._sensor_statuses.pop(sensor, None)
+
+    def _move_sampling(self, old_sensor, new_sensor):
+        """Have the clients that sample a sensor sample another, in the same way; loop thread.
+
+        Where the strategy does not suit the new sensor, the client is left without.
+        """
+        for client_conn, strategies in list(self._strategies.items()):
+            old_strategy = strategies.pop(old_sensor, None)
+            if old_strategy is None:
+                continue
+            old_strategy.cancel()
+            if new_sensor in strategies or self._sensors.get(new_sensor.name) is not new_sensor:
+                continue
+            name, params = old_strategy.get_sampling_formatted()
+            try:
+                strategy = self._make_strategy(client_conn, new_sensor, name, params)
+            except ValueError as exc:
+                self._logger.warning("Sampling of the replaced sensor %r ends: %s", new_sensor.name, exc)
+                continue
+            strategies[new_sensor] = strategy
+            strategy.start()
+        self._sensor_statuses.pop(old_sensor, None)
+
+
+def _one_line(exc):
+    """Return the text of an exception for a fail reply."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def _milliseconds(seconds):
+    # Rounded to a nanosecond, far from what binary fractions lose; a fraction only if there is one.
+    milliseconds = round(seconds * SEC_TO_MS_FAC, 6)
+    return int(milliseconds) if milliseconds.is_integer() else milliseconds

@@ -1,0 +1,92 @@
+"""Device servers for tests, in all dialects and concurrency modes."""
+
+from __future__ import absolute_import, division, print_function
+
+import unittest
+
+from katcp.protocol import ProtocolFlags
+from katcp.sensor import Sensor
+from katcp.server import DeviceServer
+from tests.support.raw_client import RawClient
+
+# thread_safe, handler_thread
+CONCURRENCY = {
+    "Threaded": (True, True),
+    "ThreadSafe": (True, False),
+    "Async": (False, False),
+}
+
+FLAGS = {
+    "4": ProtocolFlags(4, 0, [ProtocolFlags.MULTI_CLIENT]),
+    "5.0": ProtocolFlags(5, 0, [ProtocolFlags.MULTI_CLIENT, ProtocolFlags.MESSAGE_IDS]),
+    "5.1": ProtocolFlags(5, 1, [ProtocolFlags.MULTI_CLIENT, ProtocolFlags.MESSAGE_IDS,
+                                ProtocolFlags.REQUEST_TIMEOUT_HINTS,
+                                ProtocolFlags.BULK_SET_SENSOR_SAMPLING]),
+}
+
+
+class Device5(DeviceServer):
+    """A device with a sensor of nearly every type."""
+
+    VERSION_INFO = ("dev-api", 5, 6)
+    BUILD_INFO = ("dev-build", 1, 2, "g")
+    PROTOCOL_INFO = FLAGS["5.0"]
+
+    def setup_sensors(self):
+        for sensor, value in (
+                (Sensor.integer("an.int", "An Integer.", "count", [-5, 5]), 3),
+                (Sensor.float("a.float", "A Float.", "", [-123.4, 123.4]), 12.0),
+                (Sensor.discrete("a.disc", "A Discrete.", "", ["one", "two"]), "one"),
+                (Sensor.string("a.str", "A String."), "hi there"),
+                (Sensor.timestamp("a.ts", "A Timestamp."), 99.5)):
+            sensor.set(12345.0, Sensor.NOMINAL, value)
+            self.add_sensor(sensor)
+
+
+class Device4(Device5):
+    """The same in version 4."""
+
+    PROTOCOL_INFO = FLAGS["4"]
+
+
+class Device51(Device5):
+    """The same in version 5.1 with all flags."""
+
+    PROTOCOL_INFO = FLAGS["5.1"]
+
+
+class ServerTestCase(unittest.TestCase):
+    """A test case with a running server, which it talks to over a socket."""
+
+    device_class = Device5
+    concurrency = (True, True)
+
+    def setUp(self):
+        self.server = self.make_server()
+        self.server.start(timeout=10)
+        self.addCleanup(self.stop_server)
+
+    def make_server(self):
+        server = self.device_class("127.0.0.1", 0)
+        server.set_concurrency_options(*self.concurrency)
+        return server
+
+    def stop_server(self):
+        self.server.stop(timeout=10).result(timeout=10)
+        self.server.join(timeout=10)
+
+    def connect(self, greeted=True):
+        """Return a new client; `greeted` says whether the greeting has been read."""
+        client = RawClient(self.server.bind_address)
+        self.addCleanup(client.close)
+        if greeted:
+            client.lines(2 if self.server.PROTOCOL_INFO.major < 5 else 3)
+        return client
+
+
+def in_all_modes(namespace, test_case):
+    """Put a subclass of `test_case` for each concurrency mode into a test module's namespace."""
+    for mode, concurrency in CONCURRENCY.items():
+        name = test_case.__name__.lstrip("_") + mode
+        namespace[name] = type(name, (test_case, unittest.TestCase), {
+            "concurrency": concurrency, "__module__": test_case.__module__})
