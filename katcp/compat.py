@@ -703,14 +703,6 @@ def ioloop_is_running(ioloop):
     return getattr(ioloop, "_running", False) is True
 
 
-def ioloop_is_running(ioloop):
-    """Whether `ioloop` is running, in whatever thread."""
-    asyncio_loop = asyncio_loop_of(ioloop)
-    if asyncio_loop is not None:
-        return asyncio_loop.is_running()
-    return getattr(ioloop, "_running", False)
-
-
 def ioloop_is_closed(ioloop):
     """Whether `ioloop` is closed, so that nothing added to it will ever run."""
     asyncio_loop = asyncio_loop_of(ioloop)

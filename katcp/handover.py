@@ -167,7 +167,7 @@ class LoopCall(object):
         with _calls_lock:
             _calls_by_ioloop.setdefault(ioloop, set()).add(self)
         if not compat.add_callback_if_open(ioloop, self._run):
-            self._loop_has_ended()
+            self.loop_has_ended()
 
     def wait(self, timeout=None):
         """Block until the call is done.
@@ -221,7 +221,7 @@ class LoopCall(object):
             self._pending = None
             compat.remove_done_callback(pending, callback)
 
-    def _loop_has_ended(self):
+    def loop_has_ended(self):
         try:
             raise RuntimeError("IOLoop is closing")
         except RuntimeError:
@@ -248,7 +248,7 @@ def loop_has_ended(ioloop):
     with _calls_lock:
         calls = list(_calls_by_ioloop.pop(ioloop, ()))
     for call in calls:
-        call._loop_has_ended()
+        call.loop_has_ended()
 
 
 def watch_loop(ioloop, watcher):

@@ -1,0 +1,416 @@
+"""A client that knows which request a reply belongs to."""
+
+from __future__ import absolute_import, division, print_function
+
+import functools
+import sys
+
+from katcp import compat
+from katcp.client.device_client import DeviceClient, log
+from katcp.client.pending import DeadlineQueue, PendingRequests
+from katcp.client.thread_safety import make_threadsafe
+from katcp.compat import get_thread_ident, lossy_str
+from katcp.errors import KatcpClientError
+from katcp.message import Message
+
+# Seconds that blocking_request grants the loop beyond the timeout of the request ...
+BLOCKING_MARGIN = 1
+# ... and then once more to a loop that is running, but busy.
+BUSY_LOOP_MARGIN = 30
+
+_NO_REPLY = "Unexpected error: Async request handler did not call reply handler within timeout period"
+_STOPPED = "Client stopped before reply was received"
+_CLOSED = "Connection closed before reply was received"
+
+_NOTHING = (None, None, None, None, None)
+
+
+def _resolve_request(future, informs, reply):
+    if not future.done():  # nobody may want it any more
+        future.set_result((reply, informs))
+
+
+def failure_reply(request, text):
+    """Return the reply with which the client itself answers a request that got no other."""
+    reply = Message.reply(request.name, "fail", text)
+    reply.mid = request.mid
+    return reply
+
+
+class AsyncClient(DeviceClient):
+    """A `DeviceClient` that matches replies and informs with the requests it has sent.
+
+    Requests are sent with `callback_request`, `future_request` or, from other threads,
+    `blocking_request`.  Each gets exactly one reply: if the server gives none in time, or cannot be reached,
+    the client makes one that says ``fail`` and why.
+
+    Parameters
+    ----------
+    host, port, tb_limit, logger, auto_reconnect
+        See `DeviceClient`.
+    timeout : float or None, optional
+        Seconds that a request may take unless it has a timeout of its own; None for ever.
+
+    Examples
+    --------
+    ::
+
+        client = AsyncClient("localhost", 5000)
+        client.set_ioloop()
+        client.start()
+        yield client.until_protocol()
+        reply, informs = yield client.future_request(Message.request("sensor-list"))
+    """
+
+    # (reply, key, entry) of the request that could not be sent, while its failure is being handled.
+    _unsent = None
+
+    def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
+        self._request_timeout = timeout
+        self._pending = PendingRequests()
+        self._async_queue = self._pending.queue
+        self._async_id_stack = self._pending.id_stack
+        self._deadlines = DeadlineQueue(self._deadline_passed, self._is_deadline_pending)
+        super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
+                                          auto_reconnect=auto_reconnect)
+
+    def stop(self, *args, **kwargs):
+        """Stop the client as `DeviceClient.stop` does; pending requests are answered with a failure."""
+        super(AsyncClient, self).stop(*args, **kwargs)
+
+    # --- requests --------------------------------------------------------------------------------
+
+    @make_threadsafe
+    def callback_request(self, msg, reply_cb=None, inform_cb=None, user_data=None, timeout=None,
+                         use_mid=None):
+        """Send a request and have callbacks called with the reply and the informs that belong to it.
+
+        For the thread of the loop, where the callbacks run; with thread safety other threads may call it
+        as well.
+
+        Parameters
+        ----------
+        msg : Message
+            The request.  Gets a message id, if it has none and one is used.
+        reply_cb : callable, optional
+            ``reply_cb(reply, *user_data)`` is called exactly once, after all informs.  Without it the reply
+            goes to the handlers.
+        inform_cb : callable, optional
+            ``inform_cb(inform, *user_data)`` is called for each inform.  Without it they go to the
+            handlers.
+        user_data : iterable, optional
+            More arguments for the callbacks.
+        timeout : float, optional
+            Seconds after which the client replies with a failure; by default the client's timeout.
+        use_mid : bool, optional
+            Whether to use a message id; by default if the server supports them.
+
+        Raises
+        ------
+        AssertionError
+            If `msg` is no request, or this is not the thread of the loop.
+        """
+        if get_thread_ident() != self.ioloop_thread_id:
+            self._check_loop_thread("callback_request")
+        if timeout is None:
+            timeout = self._request_timeout
+        pending = self._pending
+        mid = self._get_mid_and_update_msg(msg, use_mid)
+        key = mid if msg.mid is not None else (mid,)
+        handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
+        entry = (msg, reply_cb, inform_cb, user_data, handle)
+        try:
+            pending.add(key, entry)
+            self.send_request(msg)
+        except KatcpClientError as exc:
+            self._fail_unsent(key, entry, lossy_str(exc))
+        except BaseException:
+            if pending.queue.get(key) is entry:
+                pending.remove(key)
+            raise
+
+    def future_request(self, msg, timeout=None, use_mid=None):
+        """Send a request and return a future for the answer.
+
+        For the thread of the loop.  With thread safety other threads may call it as well and wait for the
+        future's result.
+
+        Parameters
+        ----------
+        msg, timeout, use_mid
+            See `callback_request`.
+
+        Returns
+        -------
+        future
+            Resolves with ``(reply, informs)``, a Message and a list of Messages.  Timeouts and lost
+            connections give a reply that says ``fail``; the errors that `callback_request` raises make the
+            future fail.
+        """
+        if get_thread_ident() != self.ioloop_thread_id:
+            return self._future_request_from_thread(msg, timeout, use_mid)
+        future = compat.new_future(self._ioloop)
+        informs = []
+        try:
+            self.callback_request(msg, reply_cb=functools.partial(_resolve_request, future, informs),
+                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
+        except Exception:
+            compat.fail(future, sys.exc_info())
+        return future
+
+    def _future_request_from_thread(self, msg, timeout, use_mid):
+        future = compat.ThreadsafeFuture()
+        informs = []
+        try:
+            self._check_started("future_request")
+            if not self.threadsafe:
+                self._check_loop_thread("future_request")
+            self.callback_request(msg, reply_cb=functools.partial(_resolve_request, future, informs),
+                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
+        except Exception:
+            return compat.failed_future(sys.exc_info())
+        return future
+
+    def blocking_request(self, msg, timeout=None, use_mid=None):
+        """Send a request and wait for the reply; for any thread but that of the loop.
+
+        Parameters
+        ----------
+        msg, timeout, use_mid
+            See `callback_request`.
+
+        Returns
+        -------
+        reply : Message
+            Timeouts and lost connections give one that says ``fail``.
+        informs : list of Message
+
+        Raises
+        ------
+        AssertionError
+            If this is the thread of the loop, or `msg` is no request.
+        RuntimeError
+            If the loop of the client is not running.
+        """
+        if get_thread_ident() == self.ioloop_thread_id:
+            raise AssertionError("Cannot call blocking_request() in ioloop")
+        self._check_callable("blocking_request")
+        waits = self._loop_waits
+        wait = waits.enter()
+        if wait is None:
+            raise RuntimeError("IOLoop is closing: the client has stopped, cannot call blocking_request()")
+        try:
+            self._calls.call(self._start_blocking_request, wait, msg, timeout, use_mid)
+            patience = self._request_timeout if timeout is None else timeout
+            if patience is not None:
+                patience += BLOCKING_MARGIN
+            if not wait.block(patience) and compat.ioloop_is_running(self._ioloop):
+                wait.block(BUSY_LOOP_MARGIN)
+        finally:
+            waits.leave(wait)
+        if wait.finished:
+            return wait.outcome()
+        if waits.dismissed and self._stop_requested.is_set():
+            return failure_reply(msg, _STOPPED), []
+        raise RuntimeError(_NO_REPLY)
+
+    def _start_blocking_request(self, wait, msg, timeout, use_mid):
+        try:
+            if self._future_request_is_overridden():
+                compat.add_loop_callback(self._ioloop, self.future_request(msg, timeout, use_mid), wait.follow)
+                return
+            informs = []
+            self.callback_request(msg, reply_cb=functools.partial(self._finish_wait, wait, informs),
+                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
+        except Exception:
+            wait.finish(exc_info=sys.exc_info())
+
+    def _future_request_is_overridden(self):
+        # Otherwise a future, and the loop iteration that it needs to tell, can be done without.
+        return ("future_request" in self.__dict__
+                or type(self).future_request is not AsyncClient.future_request)
+
+    @staticmethod
+    def _finish_wait(wait, informs, reply):
+        wait.finish((reply, informs))
+
+    def _call_for_thread(self, meth, args, kwargs):
+        try:
+            meth(*args, **kwargs)
+        except Exception as exc:
+            self._logger.error("Unhandled exception in %s() called by another thread", meth.__name__,
+                               exc_info=True)
+            if meth.__name__ == "callback_request":
+                self._reply_for_thread(lossy_str(exc), *args, **kwargs)
+
+    def _reply_for_thread(self, reason, msg, reply_cb=None, inform_cb=None, user_data=None, timeout=None,
+                          use_mid=None):
+        """Who called callback_request in another thread gets no exception: reply instead."""
+        if isinstance(msg, Message):
+            self._do_fail_callback(reason, msg, reply_cb, inform_cb, user_data, None)
+
+    # --- received messages -----------------------------------------------------------------------
+
+    def handle_inform(self, msg):
+        """Give an inform to the callback of its request; others go to the handlers.
+
+        Futures of handlers are not waited for.
+        """
+        pending = self._pending
+        if pending.queue:
+            key = pending.find(msg)
+            if key is not None:
+                _, _, inform_cb, user_data, _ = pending.queue[key]
+                if inform_cb is not None:
+                    self._call_back("Callback inform", inform_cb, msg, user_data)
+                    return
+        self._watch("Inform", msg, super(AsyncClient, self).handle_inform(msg))
+
+    def handle_reply(self, msg):
+        """Give a reply to the callback of its request; others go to the handlers.
+
+        Futures of handlers are not waited for.
+        """
+        pending = self._pending
+        unsent = self._unsent
+        if unsent is not None and unsent[0] is msg:
+            _, key, entry = unsent
+            self._unsent = None
+            if pending.queue.get(key) is entry:
+                pending.remove(key)
+            reply_cb, user_data = entry[1], entry[3]
+        else:
+            key = pending.find(msg)
+            if key is None:
+                reply_cb = user_data = None
+            else:
+                _, reply_cb, _, user_data, _ = pending.remove(key)
+        if reply_cb is None:
+            self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
+        else:
+            self._call_back("Callback reply", reply_cb, msg, user_data)
+
+    def _call_back(self, kind, callback, msg, user_data):
+        try:
+            result = callback(msg) if user_data is None else callback(msg, *user_data)
+        except Exception:
+            self._log_traceback(kind + " %s FAIL: %s", msg.name)
+        else:
+            if result is not None:
+                self._watch(kind, msg, result)
+
+    def _watch(self, kind, msg, result):
+        """Have the failure of a handler's future logged, which nobody waits for."""
+        if result is None or not compat.is_awaitable(result):
+            return
+        name = msg.name
+
+        def log_failure(future):
+            exc_info = compat.future_exc_info(future)
+            if exc_info is not None:
+                self._logger.error("%s %s FAIL: %s", kind, name, lossy_str(exc_info[1]), exc_info=exc_info)
+
+        try:
+            compat.add_loop_callback(self._ioloop, compat.as_future(result), log_failure)
+        except Exception:
+            self._log_traceback(kind + " %s FAIL: %s", name)
+
+    # --- replies that the client makes -----------------------------------------------------------
+
+    def _fail_unsent(self, key, entry, text):
+        """Answer a request that could not be sent."""
+        reply = failure_reply(entry[0], text)
+        outer, self._unsent = self._unsent, (reply, key, entry)
+        try:
+            self.handle_reply(reply)
+        finally:
+            self._unsent = outer
+
+    def _is_deadline_pending(self, deadline):
+        entry = self._async_queue.get(deadline[2])
+        return entry is not None and entry[4] is deadline
+
+    def _deadline_passed(self, key, start_time):
+        try:
+            self._handle_timeout(key, start_time)
+        except Exception:
+            self._logger.exception("Unhandled exception when a request timed out")
+
+    def _handle_timeout(self, msg_id, start_time):
+        """Answer a pending request that took too long; nothing happens if it is not pending."""
+        request, reply_cb, inform_cb, user_data, handle = self._pop_async_request(msg_id, None)
+        if request is None:
+            return
+        reason = "Request {} timed out after {:f} seconds.".format(
+            request.name, self._ioloop.time() - start_time)
+        self._do_fail_callback(reason, request, reply_cb, inform_cb, user_data, handle)
+
+    def _do_fail_callback(self, reason, msg, reply_cb, inform_cb, user_data, timeout_handle):
+        """Give the callback of a request a reply that says why there is no other."""
+        if reply_cb is None:
+            return
+        self._call_back("Callback reply during failure {},".format(reason), reply_cb,
+                        failure_reply(msg, reason), user_data)
+
+    def _fail_waiting_requests(self, reason):
+        """Have all pending requests answered with a failure, soon."""
+        entries = self._pending.remove_all()
+        self._deadlines.clear()
+        for entry in entries:
+            self._ioloop.add_callback(self._do_fail_callback, reason, *entry)
+
+    def _about_to_stop(self):
+        self._fail_waiting_requests(_STOPPED)
+
+    def _stream_closed_callback(self, stream):
+        if stream is self._stream:
+            super(AsyncClient, self)._stream_closed_callback(stream)
+            self._fail_waiting_requests(_CLOSED)
+
+    # --- the table of pending requests -----------------------------------------------------------
+
+    def _next_id(self):
+        """Return the next message id that no pending request has."""
+        mid = super(AsyncClient, self)._next_id()
+        queue = self._async_queue
+        while mid in queue or (mid,) in queue:
+            mid = super(AsyncClient, self)._next_id()
+        return mid
+
+    def _push_async_request(self, msg_id, request, reply_cb, inform_cb, user_data, timeout_handle):
+        """Note down a request that is going to be sent."""
+        self._check_loop_thread("_push_async_request")
+        self._pending.add(self._pending.key_for(msg_id, request),
+                          (request, reply_cb, inform_cb, user_data, timeout_handle))
+
+    def _pop_async_request(self, msg_id, msg_name):
+        """Take out and return the entry of a pending request, or five Nones.
+
+        An id of None stands for the oldest request of that name.
+        """
+        key = self._find_async_request(msg_id, msg_name, "_pop_async_request")
+        return _NOTHING if key is None else self._pending.remove(key)
+
+    def _peek_async_request(self, msg_id, msg_name):
+        """Return the entry of a pending request, or five Nones; see `_pop_async_request`."""
+        key = self._find_async_request(msg_id, msg_name, "_peek_async_request")
+        return _NOTHING if key is None else self._async_queue[key]
+
+    def _find_async_request(self, msg_id, msg_name, caller):
+        self._check_loop_thread(caller)
+        if msg_id is None:
+            return self._pending.oldest(msg_name)
+        for key in (msg_id, (msg_id,)):
+            if key in self._async_queue:
+                return key
+        return None
+
+    def _msg_id_for_name(self, msg_name):
+        """Return the id of the oldest pending request of that name, or None."""
+        key = self._pending.oldest(msg_name)
+        return key[0] if type(key) is tuple else key
+
+    def _reset_async_requests(self):
+        """Forget all pending requests without answering them."""
+        self._pending.remove_all()
+        self._deadlines.clear()

@@ -1,0 +1,471 @@
+"""Starting and stopping a client, and waiting for what it gets to.
+
+A client goes through any number of runs.  Each begins with ``start`` and ends when its main coroutine has
+ended after a ``stop``; from then on the client may be started again.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import sys
+import threading
+import weakref
+
+# Bound here so that tests which patch the time module's functions do not disturb waits.
+from timeit import default_timer
+
+from tornado import gen
+
+from katcp import compat, handover
+from katcp.client.thread_safety import BlockedThreads
+from katcp.compat import get_thread_ident
+from katcp.ioloop_manager import IOLoopManager
+from katcp.waiting import AsyncEvent
+
+# Where a client is between start and stop.
+NEW, STARTED, STOPPING, ENDED = "new", "started", "stopping", "ended"
+
+# The events of a run, and whether they are set when it begins.
+_EVENTS = {
+    "_stopped": True,
+    "_running": False,
+    "_waiting_to_retry": False,
+    "_connected": False,
+    "_disconnected": True,
+    "_received_protocol_info": False,
+    # Internal: something for the connect loop to wake up for, and the wish to stop.
+    "_connect_loop_wake": False,
+    "_stop_requested": False,
+}
+
+
+class _LoopWatcher(object):
+    """Sees to it that nobody waits for a loop that has been closed."""
+
+    def __init__(self, client, calls, loop_waits):
+        # A loop may live longer than its clients.
+        self._client = weakref.ref(client)
+        self._calls = calls
+        self._loop_waits = loop_waits
+
+    def loop_has_ended(self):
+        client = self._client()
+        if client is not None:
+            client._loop_ended(self)
+        self._calls.close()
+        self._loop_waits.dismiss()
+
+
+class ClientLifecycle(object):
+    """The part of a client that is started, stopped and waited for.
+
+    It needs from the rest of the client: ``_install()``, the main coroutine; ``_disconnect()``;
+    ``_abort_connect()``; ``_logger``.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+    """
+
+    # What belongs to the loop that the state was made for: calls into it and who waits for it.
+    _calls = None
+    _calls_loop = None
+    _loop_waits = None
+    _loop_watcher = None
+    # Who waits for something that happens during a run.
+    _run_waits = None
+
+    def __init__(self, logger):
+        self._ioloop_manager = IOLoopManager(managed_default=True, logger=logger)
+        self._ioloop = None
+        self.ioloop_thread_id = None
+        self._run_state = NEW
+        # Held for moments only, to change _run_state.
+        self._run_lock = threading.Lock()
+        self._init_state_per_run(None)
+
+    def _init_state_per_run(self, ioloop):
+        """Make everything as it has to be when a run on `ioloop` begins (None: no loop is known yet)."""
+        if self._run_waits is None or self._calls_loop is not ioloop:
+            self._init_state_per_loop(ioloop)
+        self._run_waits = BlockedThreads()
+        for name, is_set in _EVENTS.items():
+            event = getattr(self, name)
+            if is_set:
+                event.set()
+            else:
+                event.clear()
+
+    def _init_state_per_loop(self, ioloop):
+        # Who waits on the loop of the previous run already is served by the next one; so is who waits
+        # before it is known which loop that will be.
+        keep_events = self._calls_loop is None and self._run_waits is not None
+        for name in _EVENTS:
+            if keep_events:
+                getattr(self, name).bind(ioloop)
+            else:
+                setattr(self, name, AsyncEvent(ioloop))
+        self._calls = handover.CallQueue(ioloop) if ioloop is not None else None
+        self._calls_loop = ioloop
+        self._loop_waits = BlockedThreads()
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    @property
+    def ioloop(self):
+        """The IOLoop of the client, or None if it has none yet.
+
+        After a client with a loop of its own has stopped, the old, closed loop until the next start.
+        """
+        return self._ioloop
+
+    def set_ioloop(self, ioloop=None):
+        """Have the client use a loop that somebody else runs, instead of one of its own.
+
+        Parameters
+        ----------
+        ioloop : tornado IOLoop, optional
+            By default the one that is current when the client is started.
+
+        Raises
+        ------
+        RuntimeError
+            If a loop is set already.
+        """
+        self._ioloop_manager.set_ioloop(ioloop, managed=False)
+        self._ioloop = ioloop
+        if ioloop is not None:
+            # For those who wait for something before the start.
+            self._init_state_per_run(ioloop)
+
+    def _managed(self):
+        return self._ioloop_manager.managed
+
+    def _thread_is_alive(self):
+        thread = self._ioloop_manager._ioloop_thread
+        return self._managed() and thread is not None and thread.is_alive()
+
+    def _watch_loop(self):
+        watcher = self._loop_watcher = _LoopWatcher(self, self._calls, self._loop_waits)
+        handover.watch_loop(self._ioloop, watcher)
+
+    def _loop_ended(self, watcher):
+        """The loop has been closed, in an orderly way or not; called in its thread."""
+        if watcher is not self._loop_watcher or self._run_state == ENDED:
+            return
+        if self._managed():
+            self._logger.error("The loop of the client ended without a stop()")
+        # Nobody can be woken on that loop.
+        self._running.clear()
+        self._connected.clear()
+        self._stream = None
+        self._end_run()
+
+    # --- start -----------------------------------------------------------------------------------
+
+    def start(self, timeout=None):
+        """Start the client: from now on it tries to connect, and to stay connected.
+
+        May be called in any thread.  Unless `set_ioloop` was called, the client runs in a thread of its
+        own.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait until the client is running; by default it returns at once.  Nothing is raised
+            when they are over.  In the thread of a running loop it never waits.
+
+        Raises
+        ------
+        RuntimeError
+            If the client has been started and has not stopped since; a client with its own thread also
+            has to be joined.
+        """
+        give_up = default_timer() + (timeout or 0)
+        manager = self._ioloop_manager
+        with self._run_lock:
+            if self._run_state in (STARTED, STOPPING) or self._running.is_set() or self._thread_is_alive():
+                raise RuntimeError("Device client already started.")
+            previous, self._run_state = self._run_state, STARTED
+        try:
+            ioloop = self._ioloop = manager.get_ioloop()
+            in_loop = compat.running_ioloop() is ioloop
+            if in_loop:
+                # Known before the main coroutine runs: calls right after the start are in order.
+                self.ioloop_thread_id = get_thread_ident()
+            self._init_state_per_run(ioloop)
+            ioloop.add_callback(self._begin_run)
+            self._watch_loop()
+            if self._managed():
+                manager.start(timeout)
+        except BaseException:
+            self._run_state = previous
+            raise
+        if timeout and not in_loop:
+            self.wait_running(max(0, give_up - default_timer()))
+
+    def _begin_run(self):
+        try:
+            main = self._install()
+            if compat.is_awaitable(main):
+                compat.add_loop_callback(self._ioloop, compat.as_future(main), self._log_failure_of_main)
+        except Exception:
+            self._logger.exception("Unhandled exception in the main coroutine of the client")
+
+    def _log_failure_of_main(self, future):
+        exc_info = compat.future_exc_info(future)
+        if exc_info is not None:
+            self._logger.error("Unhandled exception in the main coroutine of the client", exc_info=exc_info)
+
+    # --- stop ------------------------------------------------------------------------------------
+
+    def stop(self, timeout=None):
+        """Have the client disconnect and end; may be called in any thread, more than once.
+
+        Returns at once.  To wait until the client has stopped, `join` it if it has its own thread, and
+        yield `until_stopped` otherwise.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for a client with its own thread to begin to run, and that its main coroutine
+            has to end; then its loop is stopped all the same.
+
+        Raises
+        ------
+        RuntimeError
+            If the client was never started, nor given a loop to run on.
+        """
+        with self._run_lock:
+            if self._run_state == NEW and self._managed():
+                raise RuntimeError("Call start() before stop()")
+            if self._run_state != STARTED:
+                return
+            self._run_state = STOPPING
+        if self._managed():
+            self._ioloop_manager.stop(timeout, callback=lambda: self._stop_in_loop(timeout))
+        elif compat.ioloop_is_closed(self._ioloop):
+            self._end_run()
+        else:
+            self._ioloop.add_callback(self._stop_and_log, timeout)
+
+    @gen.coroutine
+    def _stop_and_log(self, timeout):
+        try:
+            yield self._stop_in_loop(timeout)
+        except Exception:
+            self._logger.exception("Unhandled exception while the client was stopping")
+
+    @gen.coroutine
+    def _stop_in_loop(self, timeout):
+        try:
+            self._about_to_stop()
+            self._running.clear()
+            self._stop_requested.set()
+            self._connect_loop_wake.set()
+            self._abort_connect()
+            self._disconnect()
+            yield self._stopped.until_set(timeout)
+        finally:
+            self._end_run()
+
+    def _about_to_stop(self):
+        """Hook: what has to happen before the connection is closed."""
+
+    def _end_run(self):
+        """The main coroutine has ended after a stop: from now on the client may be started again."""
+        with self._run_lock:
+            self._run_state = ENDED
+        self._run_waits.dismiss()
+        if not self._managed():
+            # The loop is going to live on.
+            handover.unwatch_loop(self._ioloop, self._loop_watcher)
+
+    def _main_coroutine_ends(self):
+        """To be called by the main coroutine as the last thing."""
+        if not self._running.is_set():
+            self._end_run()
+        self._stopped.set()
+
+    def join(self, timeout=None):
+        """Wait for the client's own thread to end; returns at once if it has none.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; nothing tells whether they were enough.
+
+        Raises
+        ------
+        RuntimeError
+            If the client was never started.
+        """
+        self._ioloop_manager.join(timeout)
+
+    # --- state, for any thread -------------------------------------------------------------------
+
+    def running(self):
+        """Whether the client is running, connected or not."""
+        return self._running.is_set()
+
+    def is_connected(self):
+        """Whether the client is connected."""
+        return self._connected.is_set()
+
+    def wait_running(self, timeout=None):
+        """Block until the client is running; not for the thread of the loop.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most, by default for ever.
+
+        Returns
+        -------
+        bool
+            Whether it is running.  Also returns when the client stops.
+
+        Raises
+        ------
+        RuntimeError
+            If the client was never started.
+        """
+        return self._wait_for("_running", timeout, "wait_running")
+
+    def wait_connected(self, timeout=None):
+        """Block until the client is connected; see `wait_running`."""
+        return self._wait_for("_connected", timeout, "wait_connected")
+
+    def wait_disconnected(self, timeout=None):
+        """Block until the client is not connected; see `wait_running`."""
+        return self._wait_for("_disconnected", timeout, "wait_disconnected")
+
+    def wait_protocol(self, timeout=None):
+        """Block until the client knows the protocol of the server; see `wait_running`."""
+        return self._wait_for("_received_protocol_info", timeout, "wait_protocol")
+
+    def _wait_for(self, event_name, timeout, caller):
+        self._check_started(caller)
+        event = getattr(self, event_name)
+        if event.is_set():
+            return True
+        if compat.running_ioloop() is self._ioloop:
+            # Nothing can happen while the loop waits.
+            if timeout is None:
+                raise RuntimeError("Cannot call {}() in the ioloop".format(caller))
+            return False
+        run_waits, loop_waits = self._run_waits, self._loop_waits
+        wait = run_waits.enter()
+        if wait is not None:
+            try:
+                self._calls.call(self._follow_event, wait, event, timeout)
+                wait.block(timeout)
+            finally:
+                run_waits.leave(wait)
+        return event.is_set()
+
+    def _follow_event(self, wait, event, timeout):
+        # The waiter inside the event must not outlast the thread's interest, hence the timeout; 0, which
+        # events take for none, needs no waiter at all.
+        if timeout is None or timeout > 0:
+            compat.add_loop_callback(self._ioloop, event.until_set(timeout), wait.follow)
+
+    # --- state, for coroutines on the loop -------------------------------------------------------
+
+    def until_running(self, timeout=None):
+        """Return a future that resolves when the client is running.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds, by the loop's clock, after which the future fails with ``tornado.gen.TimeoutError``.
+            0 and None mean none.
+
+        Returns
+        -------
+        tornado future
+            Fails with RuntimeError if nothing is known yet about the loop to wait on.
+        """
+        if self._ioloop is None and self._managed():
+            return self._not_started("until_running")
+        return self._running.until_set(timeout)
+
+    def until_connected(self, timeout=None):
+        """Return a future that resolves when the client is connected; for the thread of the loop.
+
+        Parameters and errors are those of `until_running`; in other threads the future fails with
+        AssertionError.
+        """
+        return self._until("_connected", timeout, "until_connected")
+
+    def until_disconnected(self, timeout=None):
+        """Return a future that resolves when the client is running but not connected.
+
+        For the thread of the loop; parameters and errors are those of `until_connected`.
+        """
+        return self._until("_disconnected", timeout, "until_disconnected")
+
+    def until_protocol(self, timeout=None):
+        """Return a future that resolves when the client knows the protocol of the server.
+
+        For the thread of the loop; parameters and errors are those of `until_connected`.
+        """
+        return self._until("_received_protocol_info", timeout, "until_protocol")
+
+    def until_stopped(self, timeout=None):
+        """Return a future that resolves with True when the main coroutine has ended.
+
+        For the thread of the loop.  It does not itself stop anything.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds after which the future fails with ``tornado.gen.TimeoutError``; 0 and None mean none.
+
+        Raises
+        ------
+        AssertionError
+            In another thread, or before the first start.
+        """
+        self._check_loop_thread("until_stopped")
+        return self._stopped.until_set(timeout)
+
+    def _until(self, event_name, timeout, caller):
+        if self._ioloop is None and self._managed():
+            return self._not_started(caller)
+        if self.ioloop_thread_id is not None:
+            try:
+                self._check_loop_thread(caller)
+            except AssertionError:
+                return compat.failed_future(sys.exc_info())
+        return self._until_running_and(event_name, timeout)
+
+    @gen.coroutine
+    def _until_running_and(self, event_name, timeout):
+        ioloop = self._ioloop or compat.current_ioloop()
+        give_up = ioloop.time() + timeout if timeout else None
+        yield self._running.until_set(timeout)
+        event = getattr(self, event_name)
+        if give_up is not None and not event.is_set():
+            # Zero would mean for ever.
+            timeout = (give_up - ioloop.time()) or -1
+        yield event.until_set(timeout)
+
+    # --- checks ----------------------------------------------------------------------------------
+
+    def _check_loop_thread(self, caller):
+        if get_thread_ident() != self.ioloop_thread_id:
+            raise AssertionError("{}() belongs to the thread of the client's ioloop".format(caller))
+
+    def _check_started(self, caller):
+        if self._run_state == NEW:
+            raise RuntimeError("Call start() before {}()".format(caller))
+
+    def _check_callable(self, caller):
+        """Raise RuntimeError if no loop could run a call of another thread."""
+        self._check_started(caller)
+        if self._loop_waits.dismissed:
+            raise RuntimeError("IOLoop is closing: the client has stopped, cannot call {}()".format(caller))
+
+    def _not_started(self, caller):
+        error = RuntimeError("Call start() before {}()".format(caller))
+        return compat.failed_future((RuntimeError, error, None))
