@@ -30,7 +30,8 @@ Examples
 >>> def show(sensor, reading):
 ...     print(sensor.name, reading.value)
 >>> loop = IOLoop(make_current=False)
->>> voltage = Sensor.float("voltage", "Voltage of the mains", "V", default=230.0)
+>>> voltage = Sensor.float("voltage", "Voltage of the mains", "V", default=230.0,
+...                        initial_status=Sensor.NOMINAL)
 >>> strategy = SampleStrategy.get_strategy("differential", show, voltage, 5, ioloop=loop)
 >>> strategy.start()
 >>> for value in 231.0, 226.0, 224.0:
