@@ -1,0 +1,793 @@
+"""Tests of the sensor trees."""
+
+from __future__ import absolute_import, division, print_function
+
+import doctest
+import threading
+import unittest
+
+import katcp.sensortree
+from katcp.sensor import Sensor
+from katcp.sensortree import AggregateSensorTree, BooleanSensorTree, GenericSensorTree
+from tests.support import mock
+from tests.support.sampling import in_thread
+
+
+class TestModule(unittest.TestCase):
+    def test_examples(self):
+        failed, attempted = doctest.testmod(katcp.sensortree)
+        self.assertEqual(failed, 0)
+        self.assertTrue(attempted)
+
+
+class RecordingTree(GenericSensorTree):
+    """Tree that counts up its parents, and keeps the calls of `recalculate`."""
+
+    def __init__(self):
+        super(RecordingTree, self).__init__()
+        self.calls = []
+
+    def recalculate(self, parent, updates):
+        self.calls.append((parent, updates))
+        parent.set_value(parent.value() + 1)
+
+
+class TestGenericSensorTree(unittest.TestCase):
+    def setUp(self):
+        self.tree = RecordingTree()
+        self.sensors = [Sensor.integer("s%d" % i) for i in range(5)]
+
+    def assert_calls(self, *calls):
+        self.assertEqual(self.tree.calls, list(calls))
+        del self.tree.calls[:]
+
+    def test_links(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        children = [s2]
+        tree.add_links(s1, children)
+        self.assertIs(tree.calls[0][1], children)
+        self.assert_calls((s1, [s2]))
+        self.assertEqual(s1._observers, set([tree]))
+        self.assertEqual(s2._observers, set([tree]))
+        self.assertEqual((tree.children(s1), tree.children(s2)), (set([s2]), set()))
+        self.assertEqual((tree.parents(s1), tree.parents(s2)), (set(), set([s1])))
+        self.assertIn(s1, tree)
+        tree.remove_links(s1, [s2])
+        self.assert_calls((s1, [s2]))
+        for sensor in s1, s2:
+            self.assertEqual(sensor._observers, set())
+            self.assertNotIn(sensor, tree)
+            with self.assertRaises(ValueError) as caught:
+                tree.children(sensor)
+            self.assertEqual(str(caught.exception), "Parent sensor %r not in tree." % (sensor,))
+            with self.assertRaises(ValueError) as caught:
+                tree.parents(sensor)
+            self.assertEqual(str(caught.exception), "Child sensor %r not in tree." % (sensor,))
+        self.assertEqual((tree._child_to_parents, tree._parent_to_children), ({}, {}))
+
+    def test_answers_are_copies(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        tree.add_links(s1, [s2])
+        tree.children(s1).clear()
+        tree.parents(s2).clear()
+        self.assertEqual((tree.children(s1), tree.parents(s2)), (set([s2]), set([s1])))
+
+    def test_contains(self):
+        self.assertNotIn(None, self.tree)
+        self.assertNotIn("a", self.tree)
+        self.assertRaises(TypeError, lambda: [] in self.tree)
+
+    def test_error_texts_of_odd_arguments(self):
+        for method in self.tree.children, self.tree.parents:
+            with self.assertRaises(ValueError) as caught:
+                method((1, 2))
+            self.assertIn("(1, 2)", str(caught.exception))
+
+    def test_update(self):
+        tree, (s1, s2, s3) = self.tree, self.sensors[:3]
+        tree.add_links(s1, [s2, s3])
+        self.assert_calls((s1, [s2, s3]))
+        s2.set_value(7)
+        self.assert_calls((s1, (s2,)))
+        s1.set_value(7)
+        self.assert_calls()
+        # Not in the tree (any more)
+        tree.update(self.sensors[4], self.sensors[4].read())
+        self.assert_calls()
+
+    def test_update_goes_up(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_links(s1, [s2])
+        tree.add_links(s0, [s1])
+        self.assert_calls((s1, [s2]), (s0, [s1]))
+        s2.set_value(7)
+        self.assert_calls((s1, (s2,)), (s0, (s1,)))
+
+    def test_diamond(self):
+        tree, (top, left, right, leaf) = self.tree, self.sensors[:4]
+        tree.add_links(top, [left, right])
+        tree.add_links(left, [leaf])
+        tree.add_links(right, [leaf])
+        del tree.calls[:]
+        leaf.set_value(1)
+        self.assertEqual(sorted(parent.name for parent, _ in tree.calls), ["s0", "s0", "s1", "s2"])
+
+    def test_recalculates_always(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        tree.add_links(s1, [])
+        self.assertIn(s1, tree)
+        tree.add_links(s1, [s2])
+        tree.add_links(s1, [s2])
+        tree.remove_links(s2, [s1])
+        tree.remove_links(s1, [s2])
+        tree.remove_links(s1, [s2])
+        self.assert_calls((s1, []), (s1, [s2]), (s1, [s2]), (s2, [s1]), (s1, (s2,)), (s1, [s2]), (s1, [s2]))
+
+    def test_lone_parent_leaves(self):
+        tree, s1 = self.tree, self.sensors[0]
+        tree.add_links(s1, [])
+        self.assertEqual(s1._observers, set([tree]))
+        tree.remove_links(s1, [])
+        self.assertNotIn(s1, tree)
+        self.assertEqual(s1._observers, set())
+
+    def test_still_linked_sensors_stay(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_links(s0, [s1])
+        tree.add_links(s1, [s2])
+        tree.remove_links(s1, [s2, self.sensors[4]])
+        self.assertIn(s1, tree)
+        self.assertNotIn(s2, tree)
+        self.assertEqual(tree.parents(s1), set([s0]))
+        self.assertEqual(s1._observers, set([tree]))
+
+    def test_generator_of_children(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        tree.add_links(s1, (sensor for sensor in [s2]))
+        self.assertEqual(list(tree.calls[0][1]), [])
+        self.assertEqual(tree.children(s1), set([s2]))
+
+    def test_links_added_during_update(self):
+        tree, (s1, s2, s3) = self.tree, self.sensors[:3]
+        tree.add_links(s1, [s2])
+        observer = mock.Mock()
+        observer.update.side_effect = lambda sensor, reading: tree.add_links(s3, [s2])
+        s1.attach(observer)
+        s2.set_value(3)
+        self.assertEqual(tree.parents(s2), set([s1, s3]))
+
+    def test_links_removed_during_update(self):
+        tree, (s1, s2, s3) = self.tree, self.sensors[:3]
+        for parent in s1, s3:
+            tree.add_links(parent, [s2])
+        del tree.calls[:]
+        parents = {s1: s3, s3: s1}
+        recalculate = tree.recalculate
+
+        def recalculate_and_unlink(parent, updates):
+            recalculate(parent, updates)
+            if updates == (s2,):
+                tree.remove_links(parents[parent], [s2])
+
+        tree.recalculate = recalculate_and_unlink
+        s2.set_value(3)
+        # The update itself, and the unlinking
+        self.assertEqual(len(tree.calls), 2)
+        self.assertEqual(len(tree.parents(s2)), 1)
+
+    def test_errors_reach_the_caller(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        tree.recalculate = mock.Mock(side_effect=KeyError("mine"))
+        self.assertRaises(KeyError, tree.add_links, s1, [s2])
+        # But the links are there, and alive.
+        self.assertEqual(tree.children(s1), set([s2]))
+        self.assertRaises(KeyError, s2.set_value, 3)
+        self.assertEqual(s2.value(), 3)
+        del tree.recalculate
+        s2.set_value(4)
+        self.assert_calls((s1, (s2,)))
+        tree.recalculate = mock.Mock(side_effect=KeyError("mine"))
+        self.assertRaises(KeyError, tree.remove_links, s1, [s2])
+        self.assertEqual(s2._observers, set())
+
+    def test_base_does_not_recalculate(self):
+        self.assertRaises(NotImplementedError, GenericSensorTree().add_links, *[self.sensors[0], []])
+
+    def test_cycles(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors[:4]
+        tree.add_links(s0, [s1])
+        tree.add_links(s1, [s2])
+        del tree.calls[:]
+        for parent, children in ((s2, [s0]), (s2, [s3, s0]), (s1, [s0]), (s2, [s2]), (s3, [s3])):
+            self.assertRaises(ValueError, tree.add_links, parent, children)
+        self.assert_calls()
+        self.assertNotIn(s3, tree)
+        self.assertEqual(tree.children(s2), set())
+        self.assertEqual(s3._observers, set())
+        # Diamonds are none.
+        tree.add_links(s0, [s2])
+
+    def test_hooks(self):
+        hooked = []
+
+        class Tree(RecordingTree):
+            def _add_sensor(self, sensor):
+                hooked.append(("add", sensor))
+                super(Tree, self)._add_sensor(sensor)
+
+            def _remove_sensor(self, sensor):
+                hooked.append(("remove", sensor))
+                super(Tree, self)._remove_sensor(sensor)
+
+        tree, (s1, s2, s3) = Tree(), self.sensors[:3]
+        tree.add_links(s1, [s2, s3])
+        tree.remove_links(s1, [s3])
+        tree.remove_links(s1, [s2])
+        self.assertEqual(hooked, [("add", s1), ("add", s2), ("add", s3), ("remove", s3), ("remove", s1),
+                                  ("remove", s2)])
+
+    def test_threads_change_links(self):
+        tree = self.tree
+        tree.recalculate = lambda parent, updates: None
+        leaf = Sensor.integer("leaf")
+        parents = [Sensor.integer("p%d" % i) for i in range(4)]
+        errors = []
+
+        def work(parent):
+            try:
+                for _ in range(300):
+                    tree.add_links(parent, [leaf])
+                    leaf.set_value(1)
+                    tree.remove_links(parent, [leaf])
+            except Exception as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(parent,)) for parent in parents]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual((tree._child_to_parents, tree._parent_to_children), ({}, {}))
+        self.assertEqual(leaf._observers, set())
+
+
+class TestBooleanSensorTree(unittest.TestCase):
+    def setUp(self):
+        self.tree = BooleanSensorTree()
+        self.sensors = [Sensor.boolean("s%d" % i) for i in range(4)]
+
+    def assert_values(self, letters):
+        self.assertEqual("".join("FT"[sensor.value()] for sensor in self.sensors), letters)
+
+    def test_sequence(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+        tree.add(s0, s1)
+        tree.add(s0, s2)
+        tree.add(s1, s3)
+        self.assert_values("FFFF")
+        s3.set_value(True)
+        self.assert_values("FTFT")
+        s2.set_value(True)
+        self.assert_values("TTTT")
+        s3.set_value(False)
+        self.assert_values("FFTF")
+        s2.set_value(False)
+        self.assert_values("FFFF")
+        s3.set_value(True)
+        tree.remove(s0, s2)
+        self.assert_values("TTFT")
+        s3.set_value(False)
+        tree.remove(s1, s3)
+        self.assert_values("TTFF")
+        s1.set_value(False)
+        tree.remove(s0, s1)
+        self.assert_values("TFFF")
+        self.assertEqual((tree._child_to_parents, tree._parent_to_children, tree._parent_to_not_ok), ({}, {}, {}))
+        for sensor in self.sensors:
+            self.assertEqual(sensor._observers, set())
+
+    def test_only_values_count(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, s1)
+        s1.set(1, Sensor.FAILURE, True)
+        self.assertEqual(s0.read()[1:], (Sensor.NOMINAL, True))
+        s1.set(1, Sensor.UNKNOWN, 0)
+        self.assertEqual(s0.read()[1:], (Sensor.NOMINAL, False))
+
+    def test_one_set_for_each_update(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add(s0, s1)
+        tree.add(s0, s2)
+        observer = mock.Mock()
+        s0.attach(observer)
+        s1.set_value(True)
+        s1.set_value(True)
+        s2.set_value(True)
+        self.assertEqual([call[0][1].value for call in observer.update.call_args_list], [False, False, True])
+
+    def test_not_boolean(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        other = Sensor.integer("other")
+        with self.assertRaises(ValueError) as caught:
+            tree.add(other, s1)
+        self.assertEqual(str(caught.exception), "Parent sensor %r is not boolean" % (other,))
+        with self.assertRaises(ValueError) as caught:
+            tree.add(s0, other)
+        self.assertEqual(str(caught.exception), "Child sensor %r is not boolean" % (other,))
+        self.assertRaises(ValueError, tree.add_links, s0, [s1, other])
+        self.assertEqual((tree._child_to_parents, tree._parent_to_children, tree._parent_to_not_ok), ({}, {}, {}))
+        self.assertEqual(s0._observers, set())
+
+    def test_unknown_sensors(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        for error in ValueError, KeyError:
+            self.assertRaises(error, tree.remove, s0, s1)
+            self.assertRaises(error, tree.remove_links, s0, [s1])
+        with self.assertRaises(ValueError) as caught:
+            tree.remove(s0, s1)
+        self.assertEqual(str(caught.exception), "Parent sensor %r not in tree." % (s0,))
+        tree.add(s0, s1)
+        tree.remove(s0, s2)
+        tree.remove(s0, None)
+        self.assertEqual(tree.children(s0), set([s1]))
+        self.assert_values("FFFF")
+        tree.recalculate(s2, (s1,))
+        self.assert_values("FFFF")
+
+    def test_links(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+        tree.add_links(s0, (sensor for sensor in (s1, s2)))
+        s1.set_value(True)
+        self.assert_values("FTFF")
+        tree.remove_links(s0, (sensor for sensor in (s2, s3)))
+        self.assert_values("TTFF")
+        tree.remove_links(s0, [s1])
+        self.assertEqual(tree._parent_to_not_ok, {})
+
+    def test_set_by_hand(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, s1)
+        s0.set_value(True)
+        self.assert_values("TFFF")
+        s1.set_value(False)
+        self.assert_values("FFFF")
+
+    def test_child_set_by_another_thread_meanwhile(self):
+        # After its value was looked at, before that is taken note of.
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, s1)
+        is_false_child = tree._is_false_child
+
+        def interrupted(parent, child):
+            tree._is_false_child = is_false_child
+            is_false = is_false_child(parent, child)
+            in_thread(s1.set_value, False)
+            return is_false
+
+        tree._is_false_child = interrupted
+        s1.set_value(True)
+        self.assert_values("FFFF")
+        self.assertEqual(tree._parent_to_not_ok[s0], set([s1]))
+
+    def test_parent_set_by_another_thread_meanwhile(self):
+        # After its value was worked out, before it is set.
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, s1)
+        plain_set_value = s0.set_value
+
+        def interrupted(value):
+            s0.set_value = plain_set_value
+            in_thread(s1.set_value, False)
+            plain_set_value(value)
+
+        s0.set_value = interrupted
+        s1.set_value(True)
+        self.assert_values("FFFF")
+
+    def test_rules_run_without_lock(self):
+        # Else two trees that set one another's sensors could wait for each other.
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+        tree.add(s0, s1)
+        tree.add(s2, s3)
+        observer = mock.Mock()
+        observer.update.side_effect = lambda *args: in_thread(s3.set_value, True)
+        s0.attach(observer)
+        s1.set_value(True)
+        self.assert_values("TTTT")
+
+
+def add_up(parent, children):
+    parent.set_value(sum(child.value() for child in children))
+
+
+class TestAggregateSensorTree(unittest.TestCase):
+    def setUp(self):
+        self.tree = AggregateSensorTree()
+        self.sensors = [Sensor.integer("s%d" % i) for i in range(4)]
+
+    def assert_values(self, *values):
+        self.assertEqual(tuple(sensor.value() for sensor in self.sensors[:len(values)]), values)
+
+    def test_basic(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+        tree.add(s0, add_up, (s1,))
+        tree.add(s1, add_up, (s2, s3))
+        s2.set_value(1)
+        self.assert_values(1, 1, 1, 0)
+        s3.set_value(2)
+        self.assert_values(3, 3, 1, 2)
+        tree.remove(s1)
+        self.assert_values(3, 3, 1, 2)
+        s1.set_value(5)
+        self.assert_values(5, 5, 1, 2)
+        tree.remove(s0)
+        self.assert_values(5, 5, 1, 2)
+        s1.set_value(7)
+        self.assert_values(5, 7, 1, 2)
+        self.assertEqual((tree._child_to_parents, tree._aggregates, tree._runs), ({}, {}, {}))
+
+    def test_relinking(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, add_up, (s1,))
+        s1.set_value(1)
+        self.assert_values(1, 1)
+        tree.remove_links(s0, [s1])
+        tree.add_links(s0, [s1])
+        self.assert_values(1, 1)
+        s1.set_value(2)
+        self.assert_values(2, 2)
+
+    def test_rule_arguments(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        rule = mock.Mock()
+        children = [s1]
+        tree.add(s0, rule, children)
+        rule.assert_called_once_with(s0, [s1])
+        self.assertIs(rule.call_args[0][1], children)
+        self.assertEqual(tree.fetch(s0), (rule, children))
+        self.assertIs(tree.fetch(s0)[1], children)
+        children.append(s2)
+        s1.set_value(3)
+        rule.assert_called_with(s0, [s1, s2])
+        self.assertEqual(rule.call_count, 2)
+        s2.set_value(3)
+        self.assertEqual(rule.call_count, 2)
+        self.assertEqual(tree._aggregates, {s0: (rule, children)})
+
+    def test_twice(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add(s0, add_up, (s1,))
+        already = "Sensor %r already has an aggregate rule associated" % (s0,)
+        for method, children in ((tree.add, (s2,)), (tree.add_delayed, ("s2",))):
+            with self.assertRaises(ValueError) as caught:
+                method(s0, add_up, children)
+            self.assertEqual(str(caught.exception), already)
+        tree.remove(s0)
+        with self.assertRaises(ValueError) as caught:
+            tree.remove(s0)
+        self.assertEqual(str(caught.exception), "Sensor %r does not have an aggregate rule associated" % (s0,))
+        tree.add_delayed(s0, add_up, ("s2",))
+        self.assertRaises(ValueError, tree.add, s0, add_up, (s1,))
+        self.assertRaises(ValueError, tree.add_delayed, s0, add_up, ("s1",))
+        self.assertRaises(ValueError, tree.remove, (1, 2))
+
+    def test_fetch_and_recalculate_without_rule(self):
+        self.tree.add_delayed(self.sensors[1], add_up, ["missing"])
+        for sensor in self.sensors[:2]:
+            with self.assertRaises(KeyError) as caught:
+                self.tree.fetch(sensor)
+            self.assertEqual(caught.exception.args, (sensor,))
+            self.assertRaises(KeyError, self.tree.recalculate, sensor, ())
+        self.assertEqual(self.tree._runs, {})
+
+    def test_delayed(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+        tree.add_delayed(s0, add_up, ("s1",))
+        tree.add_delayed(s1, add_up, ("s2", "s3"))
+        self.assert_values(0, 0, 0, 0)
+        s2.set_value(1)
+        s3.set_value(2)
+        self.assert_values(0, 0, 1, 2)
+        self.assertNotIn(s0, tree)
+        tree.register_sensor(s2)
+        self.assertEqual(tree._incomplete_aggregates[s1], (add_up, set(["s3"]), set([s2])))
+        self.assertEqual(s2._observers, set())
+        self.assertIsNone(tree.register_sensor(s3))
+        self.assert_values(0, 3, 1, 2)
+        tree.register_sensor(s1)
+        self.assert_values(3, 3, 1, 2)
+        self.assertEqual(tree._incomplete_aggregates, {})
+        self.assertEqual(tree._registered_sensors, {"s1": s1, "s2": s2, "s3": s3})
+        self.assertEqual(tree.fetch(s1), (add_up, set([s2, s3])))
+
+    def test_delayed_but_complete(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        s1.set_value(3)
+        tree.register_sensor(s1)
+        tree.add_delayed(s0, add_up, (name for name in ["s1"]))
+        self.assert_values(3, 3)
+        rule = mock.Mock()
+        tree.add_delayed(s1, rule, [])
+        rule.assert_called_once_with(s1, set())
+
+    def test_register_twice(self):
+        tree, s1 = self.tree, self.sensors[1]
+        tree.register_sensor(s1)
+        for sensor in s1, Sensor.integer("s1"):
+            with self.assertRaises(ValueError) as caught:
+                tree.register_sensor(sensor)
+            self.assertEqual(str(caught.exception),
+                             "Sensor %r already registered with aggregate tree" % (sensor,))
+        tree.deregister_sensor(Sensor.integer("s1"))
+        with self.assertRaises(ValueError) as caught:
+            tree.deregister_sensor(s1)
+        self.assertEqual(str(caught.exception), "Sensor 's1' not registered with aggregate tree")
+
+    def test_deregister(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_delayed(s0, add_up, ("s1", "s2"))
+        tree.register_sensor(s1)
+        tree.register_sensor(s2)
+        s1.set_value(9)
+        s2.set_value(9)
+        self.assert_values(18, 9, 9)
+        tree.deregister_sensor(s1)
+        self.assert_values(9, 9, 9)
+        s1.set_value(100)
+        s2.set_value(22)
+        self.assert_values(9, 100, 22)
+        tree.register_sensor(s1)
+        s1.set_value(10)
+        self.assert_values(32, 10, 22)
+        tree.deregister_sensor(s1)
+        tree.deregister_sensor(s2)
+        s1.set_value(100)
+        s2.set_value(100)
+        self.assert_values(22, 100, 100)
+        tree.register_sensor(s1)
+        tree.register_sensor(s2)
+        s1.set_value(1)
+        s2.set_value(1)
+        self.assert_values(2, 1, 1)
+
+    def test_deregister_only_child_of_several(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_delayed(s0, add_up, ("s2",))
+        tree.add_delayed(s1, add_up, ("s2",))
+        tree.register_sensor(s2)
+        s2.set_value(3)
+        self.assert_values(3, 3, 3)
+        tree.deregister_sensor(s2)
+        self.assert_values(0, 0, 3)
+        self.assertEqual(tree._aggregates, {})
+        self.assertEqual(sorted(tree._incomplete_aggregates.values(), key=repr),
+                         [(add_up, set(["s2"]), set())] * 2)
+        self.assertEqual(tree._child_to_parents, {})
+        tree.register_sensor(s2)
+        self.assert_values(3, 3, 3)
+        s2.set_value(4)
+        self.assert_values(4, 4, 4)
+
+    def test_deregister_child_of_incomplete_rule(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_delayed(s0, add_up, ("s1", "s2"))
+        tree.register_sensor(s1)
+        tree.deregister_sensor(s1)
+        tree.register_sensor(s2)
+        s2.set_value(3)
+        self.assert_values(0, 0, 3)
+        replacement = Sensor.integer("s1", default=4)
+        tree.register_sensor(replacement)
+        self.assert_values(7, 0, 3)
+        s1.set_value(100)
+        self.assert_values(7, 100, 3)
+
+    def test_deregister_child_of_rule_with_sequence(self):
+        for children_type in tuple, list, set:
+            tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+            tree.register_sensor(s1)
+            tree.add(s0, add_up, children_type([s1, s2]))
+            s1.set_value(1)
+            s2.set_value(2)
+            self.assert_values(3, 1, 2)
+            tree.deregister_sensor(s1)
+            self.assert_values(2, 1, 2)
+            s2.set_value(5)
+            self.assert_values(2, 1, 5)
+            self.assertEqual(tree._incomplete_aggregates, {s0: (add_up, set(["s1"]), set([s2]))})
+            tree.register_sensor(s1)
+            self.assert_values(6, 1, 5)
+            tree.remove(s0)
+            tree.deregister_sensor(s1)
+
+    def test_deregister_inner_sensor(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add_delayed(s0, add_up, ("s1",))
+        tree.add_delayed(s1, add_up, ("s2",))
+        tree.register_sensor(s1)
+        tree.register_sensor(s2)
+        s2.set_value(3)
+        self.assert_values(3, 3, 3)
+        tree.deregister_sensor(s2)
+        self.assert_values(0, 0, 3)
+        s1.set_value(8)
+        self.assert_values(8, 8, 3)
+
+    def test_deregister_after_unlinking(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add_delayed(s0, add_up, ("s1",))
+        tree.register_sensor(s1)
+        tree.remove_links(s0, [s1])
+        tree.deregister_sensor(s1)
+        s1.set_value(3)
+        tree.register_sensor(s1)
+        self.assert_values(3, 3)
+
+    def test_deregister_with_failing_rule(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        rule = mock.Mock()
+        tree.add_delayed(s0, rule, ("s2",))
+        tree.add_delayed(s1, rule, ("s2",))
+        tree.register_sensor(s2)
+        rule.side_effect = RuntimeError("mine")
+        self.assertRaises(RuntimeError, tree.deregister_sensor, s2)
+        self.assertEqual(set(tree._incomplete_aggregates), set([s0, s1]))
+        self.assertEqual((tree._aggregates, tree._child_to_parents), ({}, {}))
+
+    def test_register_with_failing_rule(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        rule = mock.Mock(side_effect=RuntimeError("mine"))
+        tree.add_delayed(s0, rule, ("s2",))
+        tree.add_delayed(s1, rule, ("s2",))
+        self.assertRaises(RuntimeError, tree.register_sensor, s2)
+        self.assertEqual(rule.call_count, 2)
+        self.assertEqual(set(tree._aggregates), set([s0, s1]))
+        rule.side_effect = add_up
+        s2.set_value(3)
+        self.assert_values(3, 3, 3)
+
+    def test_failing_rule(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        rule = mock.Mock(side_effect=RuntimeError("mine"))
+        self.assertRaises(RuntimeError, tree.add, s0, rule, (s1,))
+        self.assertRaises(RuntimeError, s1.set_value, 3)
+        self.assertEqual(s1.value(), 3)
+        rule.side_effect = add_up
+        s1.set_value(4)
+        self.assert_values(4, 4)
+        rule.side_effect = RuntimeError("mine")
+        tree.remove(s0)
+        self.assertEqual(rule.call_count, 4)
+        self.assertEqual((tree._aggregates, tree._child_to_parents, tree._runs), ({}, {}, {}))
+
+    def test_remove_child_of_another(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add(s0, add_up, (s1,))
+        tree.add(s1, add_up, (s2,))
+        tree.remove(s1)
+        self.assertIn(s1, tree)
+        self.assertNotIn(s2, tree)
+        tree.add(s1, add_up, (s2,))
+        s2.set_value(3)
+        self.assert_values(3, 3, 3)
+
+    def test_remove_after_unlinking(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, add_up, (s1,))
+        tree.remove_links(s0, [s1])
+        self.assertNotIn(s0, tree)
+        tree.remove(s0)
+        tree.add(s0, add_up, (s1,))
+        s1.set_value(3)
+        self.assert_values(3, 3)
+
+    def test_remove_delayed(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add_delayed(s0, add_up, ("s1",))
+        tree.remove(s0)
+        self.assertRaises(ValueError, tree.remove, s0)
+        s1.set_value(3)
+        tree.register_sensor(s1)
+        self.assert_values(0, 3)
+
+    def test_remove_without_children(self):
+        tree, s0 = self.tree, self.sensors[0]
+        tree.add(s0, add_up, [])
+        self.assertIn(s0, tree)
+        tree.remove(s0)
+        self.assertNotIn(s0, tree)
+
+    def test_removed_during_update(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        parents = {s0: s1, s1: s0}
+        removed = []
+
+        def remove_other(parent, children):
+            if s2.value() == 3 and not removed:
+                removed.append(parents[parent])
+                tree.remove(parents[parent])
+
+        tree.add(s0, remove_other, (s2,))
+        tree.add(s1, remove_other, (s2,))
+        s2.set_value(3)
+        self.assertEqual(list(tree._aggregates), [parents[removed[0]]])
+
+    def test_removed_by_another_thread_meanwhile(self):
+        # After the parents were looked up, before the rule is.
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, add_up, (s1,))
+        recalculate = tree.recalculate
+
+        def interrupted(parent, updates):
+            del tree.recalculate
+            in_thread(tree.remove, s0)
+            recalculate(parent, updates)
+
+        tree.recalculate = interrupted
+        s1.set_value(3)
+        self.assertNotIn(s0, tree)
+
+    def test_cycles(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add(s0, add_up, (s1,))
+        self.assertRaises(ValueError, tree.add, s1, add_up, (s2, s0))
+        self.assertEqual(set(tree._aggregates), set([s0]))
+        self.assertNotIn(s2, tree)
+        tree.add(s1, add_up, (s2,))
+        s2.set_value(3)
+        self.assert_values(3, 3, 3)
+        tree.add_delayed(s2, add_up, ("s0",))
+        self.assertRaises(ValueError, tree.register_sensor, s0)
+        s2.set_value(4)
+        self.assert_values(4, 4, 4)
+
+    def test_references(self):
+        class Tree(AggregateSensorTree):
+            def _get_sensor_reference(self, sensor):
+                return sensor.name.upper()
+
+        tree, (s0, s1) = Tree(), self.sensors[:2]
+        tree.add_delayed(s0, add_up, ("S1",))
+        tree.register_sensor(s1)
+        s1.set_value(3)
+        self.assert_values(3, 3)
+        self.assertIs(tree._child_from_reference("S1"), s1)
+        self.assertIs(tree._child_from_reference("S0"), s0)
+        self.assertIsNone(tree._child_from_reference("s1"))
+        with self.assertRaises(ValueError) as caught:
+            tree.deregister_sensor(s0)
+        self.assertEqual(str(caught.exception), "Sensor 'S0' not registered with aggregate tree")
+
+    def test_child_set_by_another_thread_meanwhile(self):
+        # After the rule has looked at it, before it sets the parent.
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        runs = []
+
+        def interrupted(parent, children):
+            total = sum(child.value() for child in children)
+            runs.append(total)
+            if total == 1:
+                in_thread(s2.set_value, 10)
+            parent.set_value(total)
+
+        tree.add(s0, interrupted, (s1, s2))
+        s1.set_value(1)
+        self.assert_values(11, 1, 10)
+        self.assertEqual(runs, [0, 1, 11, 11])
+        self.assertEqual(tree._runs, {})
+
+    def test_rule_that_leads_to_itself(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        runs = []
+
+        def rule(parent, children):
+            runs.append(s1.value())
+            if s1.value() == 1:
+                s1.set_value(2)
+            add_up(parent, children)
+
+        tree.add(s0, rule, (s1,))
+        s1.set_value(1)
+        self.assert_values(2, 2)
+        self.assertEqual(runs, [0, 1, 2])
