@@ -15,8 +15,7 @@ import logging
 import numbers
 import re
 
-from katcp.compat import (encode_utf8, ensure_native_str, integer_types, is_bytes, is_text, lossy_str,
-                          text_type)
+from katcp.compat import encode_utf8, ensure_native_str, is_bytes, is_text, lossy_str, text_type
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
 from katcp.line_splitter import LineSplitter  # noqa: F401
 
@@ -25,8 +24,11 @@ logger = logging.getLogger("katcp.core")
 
 _MTYPES = (0, 1, 2)
 
+# What ``in`` wants for one byte of a byte string: an integer on Python 3, a character on Python 2.
+_NUL, _TAB, _LF, _CR, _ESC, _SPACE, _BACKSLASH = b"\0\t\n\r\x1b \\"
+
 # What is known to be a good name, so that nobody has to look at it again:
-# native name -> {message type -> the bytes a message without id begins with}, and
+# native name -> {message type -> the bytes a message without id begins with, and ESC}, and
 # the first field of a received line -> (message type, native name).
 # Peers choose names, hence the bounds; a cache that is full starts afresh.
 _MAX_CACHED_NAMES = 2048
@@ -35,6 +37,7 @@ _wire_heads = {}
 _parsed_heads = {}
 
 _GOOD_NAME_RE = re.compile(r"[a-zA-Z][a-zA-Z0-9\-]*\Z")
+_ALPHANUMERIC_RE = re.compile(r"[a-zA-Z0-9]+\Z")
 
 
 def _remember(cache, key, value):
@@ -42,19 +45,17 @@ def _remember(cache, key, value):
         if len(cache) >= _MAX_CACHED_NAMES:
             cache.clear()
         cache[key] = value
-    return value
 
 
 def _check_name(name):
     """Return `name` as a native string, or raise the error that says what is wrong with it."""
     if not name:
         raise KatcpSyntaxError("Command missing command name.")
-    letters_and_digits = name.replace("-", "")
+    without_dashes = name.replace("-", "")
+    if not _ALPHANUMERIC_RE.match(without_dashes):
+        raise KatcpSyntaxError("Command name should consist only of alphanumeric characters and "
+                               "dashes (got %r)." % (name,))
     if not _GOOD_NAME_RE.match(name):
-        # Of names that other alphabets would call alphanumeric the wire knows nothing.
-        if not re.match(r"[a-zA-Z0-9]+\Z", letters_and_digits):
-            raise KatcpSyntaxError("Command name should consist only of alphanumeric characters and "
-                                   "dashes (got %r)." % (name,))
         raise KatcpSyntaxError("Command name should start with an alphabetic character (got %r)."
                                % (name,))
     if is_text(name):
@@ -63,7 +64,7 @@ def _check_name(name):
     else:
         name = "".join((name,))
     raw_name = encode_utf8(name)
-    _remember(_wire_heads, name, dict((mtype, Message.TYPE_SYMBOLS[mtype] + raw_name)
+    _remember(_wire_heads, name, dict((mtype, Message.TYPE_SYMBOLS[mtype] + raw_name + b"\x1b")
                                       for mtype in _MTYPES))
     return name
 
@@ -120,7 +121,7 @@ def _is_numpy_bool(arg):
 
 
 def _format_unusual(arg):
-    """Return the bytes for an argument whose exact type is not in the table."""
+    """Return the bytes that stand for an argument of a less common type, unescaped."""
     if isinstance(arg, float):
         # Not repr: numpy's float64 is a float whose repr names its type.
         return float.__repr__(arg).encode("ascii")
@@ -142,22 +143,34 @@ def _format_unusual(arg):
     return text if is_bytes(text) else encode_utf8_with_error_log(text)
 
 
-# By exact type; all of these are implemented in C.
-_FORMATTERS = {
-    bool: (b"0", b"1").__getitem__,
-    float: b"%r".__mod__,
-    text_type: encode_utf8,
-    bytes: bytes,
-}
-for _integer in integer_types:
-    _FORMATTERS[_integer] = b"%d".__mod__
-del _integer
+def _format_arguments(arguments):
+    """Return the list of the bytes that stand for each of the arguments, unescaped."""
+    result = []
+    for arg in arguments:
+        kind = type(arg)
+        if kind is text_type:
+            try:
+                result.append(encode_utf8(arg))
+            except UnicodeEncodeError:
+                result.append(encode_utf8_with_error_log(arg))
+        elif kind is bytes:
+            result.append(arg)
+        elif kind is float:
+            result.append(b"%r" % arg)
+        elif kind is int:
+            result.append(b"%d" % arg)
+        elif kind is bool:
+            result.append(b"1" if arg else b"0")
+        else:
+            result.append(_format_unusual(arg))
+    return result
 
 
-def _escape(data):
-    """Return bytes with everything escaped but ESC, and but for being empty."""
-    return (data.replace(b"\\", b"\\\\").replace(b" ", b"\\_").replace(b"\n", b"\\n")
-            .replace(b"\t", b"\\t").replace(b"\r", b"\\r").replace(b"\0", b"\\0"))
+def _escape(arg):
+    """Return the escaped form of one argument."""
+    return (arg.replace(b"\\", b"\\\\").replace(b" ", b"\\_").replace(b"\n", b"\\n")
+            .replace(b"\t", b"\\t").replace(b"\r", b"\\r").replace(b"\0", b"\\0")
+            .replace(b"\x1b", b"\\e"))
 
 
 class Message(object):
@@ -235,12 +248,7 @@ class Message(object):
         if arguments is None:
             arguments = []
         elif type(self) is Message:
-            if type(arguments) is not tuple:
-                arguments = list(arguments)  # an iterator has only one go
-            try:
-                arguments = [_FORMATTERS[type(arg)](arg) for arg in arguments]
-            except (KeyError, UnicodeEncodeError):
-                arguments = [self.format_argument(arg) for arg in arguments]
+            arguments = _format_arguments(arguments)
         else:
             arguments = [self.format_argument(arg) for arg in arguments]
         if mtype not in _TYPE_SYMBOLS:
@@ -289,11 +297,7 @@ class Message(object):
         -------
         bytes
         """
-        formatter = _FORMATTERS.get(type(arg), _format_unusual)
-        try:
-            return formatter(arg)
-        except UnicodeEncodeError:
-            return encode_utf8_with_error_log(arg)
+        return _format_arguments((arg,))[0]
 
     def copy(self, keep_mid=False):
         """Return a new plain message with the same type, name and arguments.
@@ -312,24 +316,32 @@ class Message(object):
                              self.mid if keep_mid else None)
 
     def __bytes__(self):
-        mtype = self.mtype
         try:
-            head = _wire_heads[self.name][mtype]
+            head = _wire_heads[self.name][self.mtype]
         except KeyError:
-            head = self.TYPE_SYMBOLS[mtype] + self.name.encode("ascii")
+            head = self.TYPE_SYMBOLS[self.mtype] + self.name.encode("ascii") + b"\x1b"
         if self.mid is not None:
-            head = head + b"[" + self.mid + b"]"
+            head = head[:-1] + b"[" + self.mid + b"]\x1b"
         arguments = self.arguments
         if not arguments:
-            return head
-        # Escape all arguments at once, with a separator that hardly occurs in any.
-        line = b"\x1b".join(arguments)
-        if b"" in arguments or line.count(b"\x1b") != len(arguments) - 1:
-            line = b" ".join([_escape(arg).replace(b"\x1b", b"\\e") if arg else b"\\@"
-                              for arg in arguments])
-        else:
-            line = _escape(line).replace(b"\x1b", b" ")
-        return head + b" " + line
+            return head[:-1]
+        line = head + b"\x1b".join(arguments)
+        if line.count(b"\x1b") != len(arguments) or not all(arguments):
+            return head[:-1] + b" " + b" ".join([_escape(arg) if arg else b"\\@" for arg in arguments])
+        # The same for all arguments at once, which ESC separates, since none of them contains it.
+        if _BACKSLASH in line:
+            line = line.replace(b"\\", b"\\\\")
+        if _SPACE in line:
+            line = line.replace(b" ", b"\\_")
+        if _LF in line:
+            line = line.replace(b"\n", b"\\n")
+        if _TAB in line:
+            line = line.replace(b"\t", b"\\t")
+        if _CR in line:
+            line = line.replace(b"\r", b"\\r")
+        if _NUL in line:
+            line = line.replace(b"\0", b"\\0")
+        return line.replace(b"\x1b", b" ")
 
     def __str__(self):
         """The line that is sent, without terminator, as a native string.
@@ -348,10 +360,10 @@ class Message(object):
                 shown.append(repr(arg))
                 continue
             # Escaping never makes it shorter, so that the rest of a huge argument does not matter.
-            escaped = _escape(arg[:1001]).replace(b"\x1b", b"\\e")
+            escaped = _escape(arg[:1001])
             if len(escaped) > 1000:
                 escaped = escaped[:1000] + b"..."
-            shown.append(str(escaped))
+            shown.append(escaped if isinstance(escaped, str) else repr(escaped))
         return "<Message %s %s %s>" % (self.TYPE_NAMES[self.mtype].lower(), self.name,
                                        "(%s)" % ", ".join(shown) if shown else "")
 
@@ -361,8 +373,7 @@ class Message(object):
         Parameters
         ----------
         limit : int
-            At most about that many bytes of the line are shown, then ``...``. What is not shown
-            costs nothing.
+            That many bytes of the line are shown, then ``...``. What is not shown costs nothing.
 
         Returns
         -------
@@ -377,7 +388,7 @@ class Message(object):
                 if length > limit:
                     break
             line = self._trusted(self.mtype, self.name, shown, self.mid).__bytes__()
-            if length > limit:
+            if len(line) > limit:
                 line = line[:limit] + b"..."
             return lossy_str(line)
         except Exception:
@@ -410,16 +421,22 @@ class Message(object):
         mid : int, str or bytes, optional
             Message id (keyword only).
         """
+        if cls is Message and not kwargs:
+            return _build(cls.REQUEST, name, args)
         return cls(cls.REQUEST, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
     def reply(cls, name, *args, **kwargs):
         """Return a reply; parameters as for :meth:`request`."""
+        if cls is Message and not kwargs:
+            return _build(cls.REPLY, name, args)
         return cls(cls.REPLY, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
     def inform(cls, name, *args, **kwargs):
         """Return an inform; parameters as for :meth:`request`."""
+        if cls is Message and not kwargs:
+            return _build(cls.INFORM, name, args)
         return cls(cls.INFORM, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
@@ -433,16 +450,34 @@ class Message(object):
         *args
             The message arguments, see :meth:`format_argument`.
         """
+        if cls is Message:
+            return _build(cls.REPLY, req_msg.name, args, req_msg.mid)
         return cls(cls.REPLY, req_msg.name, args, req_msg.mid)
 
     @classmethod
     def reply_inform(cls, req_msg, *args):
         """Return an inform with the name and id of a request; parameters as for `reply_to_request`."""
+        if cls is Message:
+            return _build(cls.INFORM, req_msg.name, args, req_msg.mid)
         return cls(cls.INFORM, req_msg.name, args, req_msg.mid)
 
 
 _new_message = Message.__new__
 _TYPE_SYMBOLS = Message.TYPE_SYMBOLS
+
+
+def _build(mtype, name, arguments, mid=None):
+    """Return what ``Message(mtype, name, arguments, mid)`` does, without the detour through ``type``."""
+    if mid is not None and (type(mid) is not bytes or not mid.isdigit()):
+        mid = _mid_to_bytes(mid)
+    if type(name) is not str or name not in _wire_heads:
+        name = _check_name(name)
+    msg = _new_message(Message)
+    msg.mtype = mtype
+    msg.name = name
+    msg.mid = mid
+    msg.arguments = _format_arguments(arguments)
+    return msg
 
 
 def _mid_keyword(kwargs):
@@ -456,22 +491,32 @@ def _mid_keyword(kwargs):
 
 _UNESCAPE_RE = re.compile(br"\\(.?)", re.DOTALL)
 
+# Error texts go to logs and back to the peer, who may have sent megabytes without a blank.
+_MAX_ERROR_TEXT = 1000
+
 
 def _unescape(arg):
-    """Return the unescaped form of an argument that contains backslashes."""
-    raw = arg.replace(b"\\_", b" ")
-    if raw.find(b"\\") < 0:
-        return raw
+    """Return the unescaped form of an argument."""
     # Between double backslashes every other backslash begins an escape of its own.
-    parts = []
-    for part in arg.split(b"\\\\"):
-        part = (part.replace(b"\\_", b" ").replace(b"\\@", b"").replace(b"\\n", b"\n")
-                .replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
-                .replace(b"\\e", b"\x1b"))
-        if part.find(b"\\") >= 0:
+    parts = [part.replace(b"\\_", b" ").replace(b"\\@", b"").replace(b"\\n", b"\n")
+             .replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
+             .replace(b"\\e", b"\x1b") for part in arg.split(b"\\\\")]
+    for part in parts:
+        if _BACKSLASH in part:
             _refuse_escape(arg)
-        parts.append(part)
     return b"\\".join(parts)
+
+
+def _unescaped_arguments(line):
+    """Return the unescaped arguments of a line that separates them by single spaces."""
+    # All at once, separated by ESC.  Whatever is not as simple as it seems leaves a backslash.
+    raw = line.replace(b" ", b"\x1b").replace(b"\\_", b" ")
+    if _BACKSLASH in raw and line.find(b"\\\\") < 0:
+        raw = (raw.replace(b"\\n", b"\n").replace(b"\\t", b"\t").replace(b"\\r", b"\r")
+               .replace(b"\\0", b"\0").replace(b"\\@", b""))
+    if _BACKSLASH in raw:
+        return [_unescape(arg) if _BACKSLASH in arg else arg for arg in line.split(b" ")]
+    return raw.split(b"\x1b")
 
 
 def _refuse_escape(arg):
@@ -516,11 +561,10 @@ class MessageParser(object):
         KatcpTypeError
             If `line` is not a byte string.
         """
-        if (type(line) is not bytes or line.find(b"\0") >= 0 or line.find(b"\n") >= 0
-                or line.find(b"\r") >= 0 or line.find(b"\x1b") >= 0):
+        if (type(line) is not bytes or not line or _NUL in line or _LF in line or _CR in line
+                or _ESC in line or _TAB in line or line.find(b"  ") >= 0 or line[-1] == _SPACE):
             return self._parse_carefully(line)
-        fields = line.replace(b"\t", b" ").split(b" ")
-        head = fields[0]
+        head, space, rest = line.partition(b" ")
         mid = None
         known = _parsed_heads.get(head)
         if known is None:
@@ -531,15 +575,15 @@ class MessageParser(object):
             mid = head[start + 1:-1]
             if known is None or not mid.isdigit():
                 return self._parse_carefully(line)
-        arguments = fields[1:]
-        if b"" in arguments:
-            arguments = [arg for arg in arguments if arg]
-        if line.find(b"\\") >= 0:
-            arguments = [_unescape(arg) if arg.find(b"\\") >= 0 else arg for arg in arguments]
         msg = _new_message(Message)
         msg.mtype, msg.name = known
         msg.mid = mid
-        msg.arguments = arguments
+        if not space:
+            msg.arguments = []
+        elif _BACKSLASH in rest:
+            msg.arguments = _unescaped_arguments(rest)
+        else:
+            msg.arguments = rest.split(b" ")
         return msg
 
     def _parse_carefully(self, line):
@@ -563,7 +607,7 @@ class MessageParser(object):
         match = self.NAME_RE.match(head, 1)
         if match is None:
             raise KatcpSyntaxError("Bad message name (and possibly id) %r."
-                                   % (_native_if_possible(fields[0][1:]),))
+                                   % (_native_if_possible(fields[0][1:_MAX_ERROR_TEXT]),))
         raw_name, mid = match.group("name", "id")
         name = _check_name(ensure_native_str(raw_name))
         _remember(_parsed_heads, line[:1] + raw_name, (mtype, name))

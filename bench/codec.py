@@ -1,0 +1,177 @@
+"""How fast messages are built, serialised, parsed and compared.
+
+One round makes 1000 replies of a boolean, an integer, a float and some text each, turns them into
+bytes, parses these and compares the result.  Implementations are measured in one run, round by round
+in turns, so that whatever else the machine does hits all of them alike::
+
+    python -m bench.codec
+    python -m bench.codec --groups 10 --peer-python /path/to/python/with/another/katcp
+
+aiokatcp takes part where it is installed; a peer is another interpreter with its own ``katcp``.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import argparse
+import gc
+import os
+import random
+import string
+import subprocess
+import sys
+import time
+
+clock = getattr(time, "perf_counter", time.time)
+
+
+def make_arguments(messages, groups, seed=1):
+    """Return the arguments of each message: `groups` times (bool, int, float, text)."""
+    rng = random.Random(seed)
+    result = []
+    for _ in range(messages):
+        arguments = []
+        for _ in range(groups):
+            text = u"".join(rng.choice(string.printable) for _ in range(rng.randrange(40)))
+            arguments += [rng.random() < 0.5, rng.randrange(1001), rng.random(), text]
+        result.append(tuple(arguments))
+    return result
+
+
+def katcp_round(message_class, parser_class):
+    """Return the round for this library's interface (and that of katcp 0.9)."""
+    def one_round(all_arguments):
+        for arguments in all_arguments:
+            message = message_class.reply("foo", *arguments)
+            if not parser_class().parse(bytes(message)) == message:
+                raise AssertionError("%r came back differently" % (message,))
+    return one_round
+
+
+def aiokatcp_round(aiokatcp):
+    """Return the round for aiokatcp's interface."""
+    message_class = aiokatcp.Message
+
+    def one_round(all_arguments):
+        for arguments in all_arguments:
+            message = message_class.reply("foo", *arguments)
+            if not message_class.parse(bytes(message)) == message:
+                raise AssertionError("%r came back differently" % (message,))
+    return one_round
+
+
+def timed(one_round, all_arguments):
+    """Return how long one round took, in seconds."""
+    gc.collect()
+    start = clock()
+    one_round(all_arguments)
+    return clock() - start
+
+
+class Peer(object):
+    """Another interpreter that runs this file, one round whenever it is told to."""
+
+    def __init__(self, python, messages, groups):
+        # Run as a file: what it imports as katcp is its own, not what is in this directory.
+        self._process = subprocess.Popen(
+            [python, os.path.abspath(__file__), "--serve",
+             "--messages", str(messages), "--groups", str(groups)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=os.path.dirname(os.path.abspath(__file__)))
+
+    def timed_round(self):
+        """Return how long the peer's round took, in seconds."""
+        self._process.stdin.write(b"round\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self):
+        """End the peer."""
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+def serve(messages, groups):
+    """Be a peer: read lines, run a round for each and print how long it took."""
+    from katcp.core import Message, MessageParser
+    all_arguments = make_arguments(messages, groups)
+    one_round = katcp_round(Message, MessageParser)
+    while sys.stdin.readline():
+        print(repr(timed(one_round, all_arguments)))
+        sys.stdout.flush()
+
+
+def median(values):
+    """Return the middle one of the values."""
+    return sorted(values)[len(values) // 2]
+
+
+def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
+    """Measure all implementations in turns.
+
+    Parameters
+    ----------
+    messages, groups : int
+        Messages per round, and groups of four arguments per message.
+    rounds : int
+        Rounds of each implementation; one more each goes before that, to warm up.
+    peer_pythons : iterable of str
+        Interpreters whose installed ``katcp`` takes part.
+
+    Returns
+    -------
+    list of (str, list of float)
+        Name and times in seconds of each implementation, this one first.
+    """
+    from katcp.message import Message, MessageParser
+    all_arguments = make_arguments(messages, groups)
+    ours = katcp_round(Message, MessageParser)
+    contestants = [("katcp (here)", lambda: timed(ours, all_arguments))]
+    try:
+        import aiokatcp
+    except ImportError:
+        print("aiokatcp is not installed here.")
+    else:
+        theirs = aiokatcp_round(aiokatcp)
+        contestants.append(("aiokatcp %s" % aiokatcp.__version__, lambda: timed(theirs, all_arguments)))
+    peers = []
+    try:
+        for python in peer_pythons:
+            peer = Peer(python, messages, groups)
+            peers.append(peer)
+            contestants.append(("katcp of %s" % python, peer.timed_round))
+        times = [[] for _ in contestants]
+        for i in range(rounds + 1):
+            for (_, run), results in zip(contestants, times):
+                seconds = run()
+                if i:
+                    results.append(seconds)
+    finally:
+        for peer in peers:
+            peer.close()
+    return [(name, results) for (name, _), results in zip(contestants, times)]
+
+
+def main():
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1000, help="messages per round")
+    parser.add_argument("--groups", type=int, default=1, help="groups of (bool, int, float, text) per message")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--peer-python", action="append", default=[], metavar="PATH",
+                        help="another interpreter whose katcp takes part")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.messages, args.groups)
+        return
+    results = measure(args.messages, args.groups, args.rounds, args.peer_python)
+    print("%d messages of %d arguments, Python %s, milliseconds:"
+          % (args.messages, 4 * args.groups, sys.version.split()[0]))
+    own_median = median(results[0][1])
+    for name, times in results:
+        print("%-40s median %8.3f  best %8.3f  %6.2f x ours"
+              % (name, median(times) * 1e3, min(times) * 1e3, median(times) / own_median))
+
+
+if __name__ == "__main__":
+    main()
