@@ -22,7 +22,7 @@ not by the server that the handler belongs to. A version 4 server has to say ``m
 
 from __future__ import absolute_import, division, print_function
 
-# Star imports of katcp 0.9 brought these along.
+# Most of these are here because star imports of katcp 0.9 brought them along.
 import inspect  # noqa: F401
 import itertools  # noqa: F401
 import logging
@@ -46,6 +46,18 @@ from katcp.protocol import (DEFAULT_KATCP_MAJOR, MS_TO_SEC_FAC, SEC_TO_MS_FAC,  
                             SEC_TS_KATCP_MAJOR)
 from katcp.text_types import Discrete, DiscreteMulti, Regex, Str  # noqa: F401
 from katcp.waiting import log_future_exceptions
+
+# What a star import of katcp 0.9 gave, and no more: it shall not hide names of the importer's.
+__all__ = [
+    "Address", "Bool", "DEFAULT_KATCP_MAJOR", "Discrete", "DiscreteMulti", "FailReply", "Float", "Int",
+    "KatcpType", "Lru", "MS_TO_SEC_FAC", "Message", "Parameter", "Regex", "SEC_TO_MS_FAC",
+    "SEC_TS_KATCP_MAJOR", "Str", "StrictTimestamp", "Struct", "Timestamp", "TimestampOrNow",
+    "async_make_reply", "concurrent_reply", "convert_method_name", "ensure_native_str", "gen",
+    "get_args", "has_katcp_protocol_flags", "inform", "inspect", "is_bytes", "is_text", "itertools",
+    "logger", "logging", "make_reply", "minimum_katcp_version", "numbers", "object", "pack_types",
+    "partial", "re", "request", "request_timeout_hint", "return_reply", "send_reply", "struct",
+    "unpack_message", "unpack_types", "update_wrapper", "wraps",
+]
 
 logger = logging.getLogger(__name__)
 
