@@ -78,9 +78,10 @@ class SampleStrategy(object):
         The parameters of the strategy; times are in seconds.
     ioloop : tornado.ioloop.IOLoop, optional
         The loop to run in (keyword argument); by default the current one.
-    call_queue : katcp.handover.CallQueue, optional
-        What brings updates made in other threads into the loop (keyword argument); by default the
-        loop's own ``add_callback``.
+    call_in_loop : callable, optional
+        ``call_in_loop(fn, *args)`` is called in other threads that set the sensor, and has to see to it
+        that ``fn(*args)`` is called in the loop's (keyword argument).  By default the loop's own
+        ``add_callback``.
 
     Raises
     ------
@@ -132,7 +133,7 @@ class SampleStrategy(object):
         self._inform_callback = inform_callback
         self._sensor = sensor
         self._params = params
-        self._call_queue = kwargs.get("call_queue")
+        self._call_in_loop = kwargs.get("call_in_loop")
         ioloop = kwargs.get("ioloop")
         if not ioloop:
             try:
@@ -332,8 +333,8 @@ class SampleStrategy(object):
         queued = [update, sensor, reading]
         self._foreign_updates.append(queued)
         # One call for each update keeps the order among sensors.
-        call = self._call_queue.call if self._call_queue is not None else self.ioloop.add_callback
-        call(self._handle_foreign_updates, queued)
+        call_in_loop = self._call_in_loop or self.ioloop.add_callback
+        call_in_loop(self._handle_foreign_updates, queued)
 
     def _handle_foreign_updates(self, last=None):
         """Handle what other threads have set, up to the queue entry `last` (by default everything)."""

@@ -14,7 +14,7 @@ from katcp.sampling import (
     SamplePeriod)
 from katcp.sensor import Reading, Sensor
 from tests.support import mock
-from tests.support.logs import CapturedLog
+from tests.support.logs import LogRecorder
 from tests.support.sampling import SamplingTestCase, in_thread, timewarp_test
 
 OBSERVERS = [(SampleAuto, ()), (SampleEvent, ()), (SampleDifferential, (2,)), (SampleEventRate, (0, 10)),
@@ -203,7 +203,7 @@ class TestLifecycle(SamplingTestCase):
 
     @timewarp_test
     def test_cancelled_without_start(self):
-        with CapturedLog("katcp.sampling") as log, CapturedLog("tornado.application") as tornado_log:
+        with LogRecorder("katcp.sampling") as log, LogRecorder("tornado.application") as tornado_log:
             for cls, params in ALL:
                 strategy = self.make(cls, *params)
                 strategy.cancel()
@@ -422,9 +422,9 @@ class TestAttach(SamplingTestCase):
     def test_sensor_that_cannot_be_read(self):
         self.sensor.read = mock.Mock(side_effect=RuntimeError("out of order"))
         for cls, params in OBSERVERS:
-            with CapturedLog("katcp.sampling") as log:
+            with LogRecorder("katcp.sampling") as log:
                 yield self.start(cls, *params)
-            self.assertIn("a.sensor", log.texts[0])
+            self.assertIn("a.sensor", log.messages[0])
             self.assert_reported()
             self.set(13)
             self.assert_reported(13)
@@ -438,7 +438,7 @@ class TestAttach(SamplingTestCase):
             def update(self, sensor, reading):
                 raise RuntimeError("mine")
 
-        with CapturedLog("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
             yield self.start(Strategy)
         self.assertEqual(len(log.records), 1)
         self.assertEqual(self.sensor._observers, set())
@@ -567,7 +567,7 @@ class TestOtherThreads(SamplingTestCase):
 
         yield self.start(Strategy)
         self.assert_reported(3)
-        with CapturedLog("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
             in_thread(lambda: [self.set(13), self.set(23)])
             self.set(33)
         self.assertEqual(len(log.records), 1)
@@ -576,16 +576,16 @@ class TestOtherThreads(SamplingTestCase):
         self.assertRaises(RuntimeError, self.set, 13)
 
     @timewarp_test
-    def test_call_queue(self):
-        queue = mock.Mock()
+    def test_call_in_loop(self):
+        call_in_loop = mock.Mock()
         strategy = SampleStrategy.get_strategy("event", self.inform, self.sensor, ioloop=self.io_loop,
-                                               call_queue=queue)
+                                               call_in_loop=call_in_loop)
         strategy.start()
         yield self.wake_ioloop()
         in_thread(self.set, 13)
         yield self.wake_ioloop()
         self.assert_reported(3)
-        call, _ = queue.call.call_args
+        call, _ = call_in_loop.call_args
         call[0](*call[1:])
         self.assert_reported(13)
 
@@ -632,10 +632,10 @@ class TestInform(SamplingTestCase):
         for cls, params in REPORTERS:
             callback = mock.Mock(side_effect=RuntimeError("broken pipe"))
             strategy = cls(callback, self.sensor, *params, ioloop=self.io_loop)
-            with CapturedLog("katcp.sampling") as log:
+            with LogRecorder("katcp.sampling") as log:
                 strategy.start()
                 yield self.wake_ioloop()
-            self.assertEqual(log.texts, ["Unhandled exception trying to send {!r} for sensor 'a.sensor' of type "
+            self.assertEqual(log.messages, ["Unhandled exception trying to send {!r} for sensor 'a.sensor' of type "
                                          "'integer'".format(self.sensor.read())])
             self.assertEqual(log.records[0].levelname, "ERROR")
             self.assertEqual(str(log.records[0].exc_info[1]), "broken pipe")

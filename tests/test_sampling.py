@@ -17,7 +17,7 @@ from katcp.sampling import (
     AGE_OF_UNIVERSE, MIN_TIMER_SPACING, SampleAuto, SampleDifferential, SampleDifferentialRate, SampleEvent,
     SampleEventRate, SampleNone, SamplePeriod, SampleStrategy, format_inform_v4, format_inform_v5)
 from katcp.sensor import Sensor
-from tests.support.logs import CapturedLog
+from tests.support.logs import LogRecorder
 from tests.support.sampling import SamplingTestCase, in_thread, timewarp_test
 
 NAN = float("nan")
@@ -395,11 +395,11 @@ class TestSamplePeriod(SamplingTestCase):
             raise RuntimeError("out of order")
 
         self.sensor.read = fail
-        with CapturedLog("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
             yield self.start(SamplePeriod, 10)
             yield self.set_ioloop_time(10)
         self.assertEqual(len(log.records), 2)
-        self.assertIn("a.sensor", log.texts[0])
+        self.assertIn("a.sensor", log.messages[0])
         self.assertIn("out of order", str(log.records[0].exc_info[1]))
         self.sensor.read = read
         yield self.set_ioloop_time(20)
@@ -816,7 +816,7 @@ class RateTests(object):
             raise RuntimeError("out of order")
 
         self.sensor.read = fail
-        with CapturedLog("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
             self.set(13)
             yield self.set_ioloop_time(1.5)
             yield self.set_ioloop_time(2)
@@ -827,7 +827,7 @@ class RateTests(object):
         yield self.set_ioloop_time(4.5)
         self.assert_reported(13)
         self.sensor.read = fail
-        with CapturedLog("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
             yield self.set_ioloop_time(9)
             self.assertEqual(len(log.records), 1)
         self.sensor.read = read

@@ -7,6 +7,7 @@ import unittest
 
 from katcp.compat import ConcurrentFuture
 from katcp.errors import FailReply
+from katcp.kattypes import Int, request, return_reply
 from katcp.message import Message
 from katcp.sampling import SampleStrategy
 from katcp.sensor import Sensor
@@ -514,6 +515,34 @@ class _Directly(_SamplingTestCase):
 
 
 in_all_modes(globals(), _Directly)
+
+
+class _Order(_SamplingTestCase):
+    """Reports and what a handler sends come in the order in which the handler brought them about."""
+
+    class device_class(Device5):
+        @request(Int())
+        @return_reply()
+        def request_put(self, req, value):
+            """Set a sensor."""
+            req.inform("before")
+            self.get_sensor("an.int").set(12345, Sensor.NOMINAL, value)
+            req.inform("after")
+            return ("ok",)
+
+    def test_order(self):
+        client = self.connect()
+        client.ask(b"?sensor-sampling an.int event")
+        values = range(100, 150)
+        client.send(b"".join([b"?put %d\n" % value for value in values]))
+        expected = []
+        for value in values:
+            expected += [b"#put before", status(b"12345.000000", b"an.int nominal %d" % value), b"#put after",
+                         b"!put ok"]
+        self.assertEqual(client.lines(len(expected)), expected)
+
+
+in_all_modes(globals(), _Order)
 
 
 class TestSensorStatus(unittest.TestCase):

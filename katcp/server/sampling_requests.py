@@ -267,8 +267,10 @@ class SamplingRequests(object):
 
     def _make_strategy(self, client_conn, sensor, name, params):
         """Do what `_new_strategy` does, with all times in seconds."""
+        # What a handler sends, in its thread, after it has set a sensor must not overtake the report.
         return SampleStrategy.get_strategy(name, functools.partial(self._report, client_conn), sensor,
-                                           *params, ioloop=self.ioloop)
+                                           *params, ioloop=self.ioloop,
+                                           call_in_loop=self._server.call_in_order)
 
     def _set_strategies(self, req, strategies, new_strategies, raw_names):
         """Put new strategies in the place of old ones; loop thread.

@@ -39,6 +39,13 @@ class Outbox(object):
         self.future = ThreadsafeFuture()
         self.turn = turn
 
+    def take(self):
+        """Return the chunks, in one piece unless that would be a large one."""
+        chunks = self.chunks
+        if len(chunks) > 1 and sum(map(len, chunks)) <= EARLY_FLUSH_SIZE:
+            return [b"".join(chunks)]
+        return chunks
+
 
 class ClientLine(LineConnection):
     """Connection of a client, with what the server has to remember about it.
@@ -102,6 +109,8 @@ class Sending(object):
         # Guards _calls, _turn and the outboxes.
         self._outbox_lock = threading.Lock()
         self._turn = 0
+        # What other threads have sent to all clients.
+        self._mass_outbox = None
 
     # --- in the thread of the loop ---------------------------------------------------------------
 
@@ -242,6 +251,7 @@ class Sending(object):
             calls = self._calls
             if calls is None:
                 return done_future()
+            self._mass_outbox = None
             outbox = stream.outbox
             if outbox is None or outbox.turn != self._turn:
                 outbox = stream.outbox = Outbox(self._turn)
@@ -254,10 +264,7 @@ class Sending(object):
             if stream.outbox is outbox:
                 stream.outbox = None
         # Nobody else has it now.
-        chunks = outbox.chunks
-        if len(chunks) > 1 and sum(map(len, chunks)) <= EARLY_FLUSH_SIZE:
-            chunks = [b"".join(chunks)]
-        for data in chunks:
+        for data in outbox.take():
             write_future = self._write(stream, data)
         compat.resolve(outbox.future, write_future)
 
@@ -278,7 +285,25 @@ class Sending(object):
         if self.in_ioloop_thread():
             self.mass_send_message(msg)
             return done_future()
-        return self._submit(self._mass_write, msg.__bytes__() + b"\n")
+        data = msg.__bytes__() + b"\n"
+        with self._outbox_lock:
+            if self._calls is None:
+                return done_future()
+            outbox = self._mass_outbox
+            if outbox is None:
+                self._turn += 1
+                outbox = self._mass_outbox = Outbox(self._turn)
+                self._calls.call(self._empty_mass_outbox, outbox)
+            outbox.chunks.append(data)
+        return outbox.future
+
+    def _empty_mass_outbox(self, outbox):
+        with self._outbox_lock:
+            if self._mass_outbox is outbox:
+                self._mass_outbox = None
+        for data in outbox.take():
+            self._mass_write(data)
+        compat.resolve(outbox.future)
 
     def call_from_thread(self, fn):
         """Have ``fn()`` called in the thread of the loop: now if the caller is in it.
@@ -308,12 +333,23 @@ class Sending(object):
             if calls is not None:
                 calls.call(fn)
 
+    def call_in_order(self, fn, *args):
+        """Have ``fn(*args)`` called on the loop, after what was sent before and before what is sent later.
+
+        Dropped if the server stops.
+        """
+        with self._outbox_lock:
+            if self._calls is not None:
+                self._turn += 1
+                self._calls.call(fn, *args)
+
     def _submit(self, fn, *args):
         with self._outbox_lock:
             if self._calls is None:
                 return done_future()
             future = ThreadsafeFuture()
             self._turn += 1
+            self._mass_outbox = None
             self._calls.call(self._settle, future, fn, args)
             return future
 
@@ -335,5 +371,6 @@ class Sending(object):
         """Drop what other threads want from now on; loop thread only, or before the loop has started."""
         with self._outbox_lock:
             calls, self._calls = self._calls, None
+            self._mass_outbox = None
         calls.finish()
         self._flush_queue.flush()
