@@ -17,6 +17,8 @@ from katcp.server.handler_thread import MessageBatch
 from katcp.server.requests import StandardRequests
 from katcp.server.sampling_requests import SamplingRequests
 
+_NOT_RUNNING = "The server is not running, so there is no ioloop to do this"
+
 
 class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
     """Server of a device: what :class:`DeviceServerBase` does, plus sensors and the standard requests.
@@ -301,12 +303,17 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
     def _call_in_ioloop(self, fn, *args):
         """Have ``fn(*args)`` called in the loop's thread: now, if this is it.
 
-        If the server was never started there is no loop and nothing in it: then it is dropped.
+        Returns
+        -------
+        bool
+            False if there is no loop to do it, since the server was never started, or has stopped.
         """
         if self._server.in_ioloop_thread():
             fn(*args)
-        elif self.ioloop is not None:
-            self.ioloop.add_callback(fn, *args)
+            return True
+        if self._server.call_in_order(fn, *args):
+            return True
+        return self.ioloop is not None and compat.add_callback_if_open(self.ioloop, fn, *args)
 
     def _submit(self, fn, *args):
         """Have ``fn(*args)`` called in the loop's thread: now, if this is it.
@@ -319,34 +326,35 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
         Raises
         ------
         RuntimeError
-            If the server has no loop, never having been started.
+            If there is no loop to do it.
         """
         future = ThreadsafeFuture()
-        if self.ioloop is None and not self._server.in_ioloop_thread():
-            raise RuntimeError("The server has not been started")
-        self._call_in_ioloop(_run_into, future, fn, args)
+        if not self._call_in_ioloop(_run_into, future, fn, args):
+            raise RuntimeError(_NOT_RUNNING)
         return future
 
     def _call_after_reply(self, fn):
         """Have ``fn()`` called in the loop's thread, after the handler that runs now has been replied for.
 
-        Replies in futures are sent in a loop callback, queued when the handler has returned.
+        What a handler sends or returns in a future is on its way when the handler has returned, in the
+        queue of the server or that of the loop.
 
         Raises
         ------
         RuntimeError
-            If the server has no loop, never having been started.
+            If there is no loop to do it.
         """
-        ioloop = self.ioloop
-        if ioloop is None:
-            raise RuntimeError("The server has not been started")
-        call_soon = functools.partial(ioloop.add_callback, fn)
+        if self.ioloop is None:
+            raise RuntimeError(_NOT_RUNNING)
+        # Queued twice, to get behind what gets into the queue once.
+        call_soon = functools.partial(self.ioloop.add_callback, fn)
         handler_thread = self._handler_thread
         if handler_thread is None or self._server.in_ioloop_thread():
-            ioloop.add_callback(call_soon)
+            self.ioloop.add_callback(call_soon)
         else:
             # An empty batch waits for its turn, which comes when the handler has returned.
-            handler_thread.handle_batch(MessageBatch(None, collections.deque(), None, call_soon))
+            handler_thread.handle_batch(MessageBatch(
+                None, collections.deque(), None, functools.partial(self._call_in_ioloop, call_soon)))
 
 
 def _run_into(future, fn, args):

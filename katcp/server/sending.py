@@ -336,12 +336,17 @@ class Sending(object):
     def call_in_order(self, fn, *args):
         """Have ``fn(*args)`` called on the loop, after what was sent before and before what is sent later.
 
-        Dropped if the server stops.
+        Returns
+        -------
+        bool
+            False if the server is not running: then it is not called.
         """
         with self._outbox_lock:
-            if self._calls is not None:
-                self._turn += 1
-                self._calls.call(fn, *args)
+            if self._calls is None:
+                return False
+            self._turn += 1
+            self._calls.call(fn, *args)
+            return True
 
     def _submit(self, fn, *args):
         with self._outbox_lock:
