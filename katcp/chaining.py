@@ -94,6 +94,8 @@ def _start(ioloop, awaitable, target, function):
 
 
 def _pass_on(target, function, source):
+    if source.cancelled() and target.cancel():
+        return
     exc_info = future_exc_info(source)
     if exc_info is None:
         try:

@@ -73,6 +73,12 @@ class TestWithoutLoop(unittest.TestCase):
                 future.set_exception(error)
             self.assertIsInstance(result.exception(0), expected)
 
+    def test_cancelled(self):
+        future = concurrent.futures.Future()
+        result = in_other_thread(lambda: transform(future, double))
+        future.cancel()
+        self.assertTrue(result.cancelled())
+
     def test_no_loop_is_made(self):
         self.assertIsNone(in_other_thread(
             lambda: (transform(concurrent.futures.Future(), double), compat.current_ioloop())[1]))

@@ -220,8 +220,12 @@ class TestReadings(unittest.TestCase):
         self.assertIs(sensor.format_reading(sensor.read()), formatted)
         self.assertNotEqual(sensor.read_formatted(4), formatted)
         self.assertEqual(sensor.read_formatted(), formatted)
-        sensor.set(*sensor.read())  # equal, but another reading
-        self.assertIsNot(sensor.read_formatted(), formatted)
+
+    def test_equal_readings_may_look_different(self):
+        sensor = Sensor.string("x")
+        for value, formatted in ((1, b"1"), (True, b"True"), (1.0, b"1.0")):
+            sensor.set(1.5, Sensor.NOMINAL, value)
+            self.assertEqual(sensor.read_formatted()[2], formatted)
 
     def test_what_can_change_is_formatted_anew(self):
         sensor = Sensor.string("x")
@@ -354,35 +358,21 @@ class TestObservers(unittest.TestCase):
         self.assertIs(sensor.notified, sensor.read())
 
     def test_threads(self):
-        """Observers that come and go in some threads while others set the sensor are all kept."""
-        sensor, kept = self.sensor, [[Observer() for _ in range(50)] for _ in range(4)]
-        start = threading.Event()
-        failures = []
+        """Two threads attach at the same time, and neither observer gets lost."""
+        sensor, other = self.sensor, Observer()
+        attaching = threading.Thread(target=sensor.attach, args=(other,))
 
-        def come_and_go(mine):
-            start.wait(10)
-            for observer in mine:
-                sensor.attach(observer)
-                passing = Observer()
-                sensor.attach(passing)
-                sensor.detach(passing)
+        class SlowToHash(Observer):
+            def __hash__(self):
+                if attaching.ident is None:
+                    attaching.start()
+                    attaching.join(0.05)  # without a lock it gets through, and is overwritten
+                return 1
 
-        def set_values():
-            start.wait(10)
-            try:
-                for value in range(300):
-                    sensor.set_value(value)
-            except Exception as error:
-                failures.append(error)
-        threads = [threading.Thread(target=come_and_go, args=(mine,)) for mine in kept]
-        threads += [threading.Thread(target=set_values) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        start.set()
-        for thread in threads:
-            thread.join(30)
-        self.assertEqual(failures, [])
-        self.assertEqual(sensor._observers, set(sum(kept, [])))
+        slow = SlowToHash()
+        sensor.attach(slow)
+        attaching.join(10)
+        self.assertEqual(sensor._observers, set([slow, other]))
 
 
 class TestTypesForClients(unittest.TestCase):

@@ -126,6 +126,8 @@ class TestInLoop(tornado.testing.AsyncTestCase):
             compat.make_ioloop_current(loop)
             return self.device.request_thread(None)
         loop = compat.running_ioloop()
+        if compat.asyncio_loop_of(loop):
+            compat.asyncio_loop_of(loop).set_debug(True)  # it then refuses calls from other threads
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             reply = yield pool.submit(handle)
             message = yield reply
