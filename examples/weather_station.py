@@ -42,7 +42,7 @@ class WeatherStation(DeviceServer):
 
 def main(port):
     station = WeatherStation("127.0.0.1", port)
-    station.start()
+    station.start(timeout=5)
     print("listening on {}:{}".format(*station.bind_address))
     sys.stdout.flush()
     try:

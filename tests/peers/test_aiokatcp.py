@@ -20,7 +20,7 @@ class Watcher(aiokatcp.SensorWatcher):
 
     def sensor_updated(self, name, value, status, timestamp):
         super().sensor_updated(name, value, status, timestamp)
-        if value == 9:
+        if value == b"9":
             self.nine.set()
 
 
