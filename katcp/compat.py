@@ -14,6 +14,7 @@ import concurrent.futures
 import inspect
 import operator
 import sys
+import threading
 
 import tornado
 import tornado.concurrent
@@ -281,12 +282,17 @@ class DoneFuture(ConcurrentFuture):
     Python 3); code that merely has to say "already done" in a thread of the user's uses this.
     """
 
+    # Making a lock and lists for each would take ten times as long as everything else. Nobody ever
+    # waits for these futures, so they can share: ``concurrent.futures.wait`` and its like only
+    # take the lock (a reentrant one) and add to and remove from the list.
+    _condition = threading.Condition()
+    _state = "FINISHED"
+    _waiters = []
+    _done_callbacks = ()
+
     def __init__(self, result=None, exception=None):
-        super(DoneFuture, self).__init__()
-        if exception is None:
-            self.set_result(result)
-        else:
-            self.set_exception(exception)
+        self._result = result
+        self._exception = exception
 
     def __await__(self):
         return _FinishedAwait(self)
