@@ -478,6 +478,12 @@ def failed_future(exc_info):
     return future
 
 
+def finished_copy(future):
+    """Return a future with the outcome of a finished one that needs no loop; see `done_future`."""
+    exc_info = future_exc_info(future)
+    return done_future(future.result()) if exc_info is None else failed_future(exc_info)
+
+
 class ThreadsafeFuture(ConcurrentFuture):
     """A future for a thread that runs no loop: resolved from any thread, waited for in any.
 
@@ -720,6 +726,7 @@ def ioloop_is_closed(ioloop):
 if PY2:
     def cancel_pending_work(ioloop, timeout):
         """Cancel the asyncio tasks left on a stopped loop; Python 2 has none."""
+        return []
 else:
     _all_tasks = getattr(asyncio, "all_tasks", None) or asyncio.Task.all_tasks
 
@@ -735,10 +742,15 @@ else:
             Stopped but not closed, and run by the calling thread so far.
         timeout : float
             How many seconds a task may take to end itself.
+
+        Returns
+        -------
+        list
+            The tasks that did not.
         """
         loop = asyncio_loop_of(ioloop)
         if loop is None or loop.is_closed():
-            return
+            return []
         tasks = [task for task in _all_tasks(loop) if not task.done()]
         for task in tasks:
             task.cancel()
@@ -753,6 +765,7 @@ else:
                 })
         if getattr(loop, "_asyncgens", True):
             loop.run_until_complete(asyncio.wait([_close_asyncgens(loop)], timeout=timeout))
+        return [task for task in tasks if not task.done()]
 
     def _close_asyncgens(loop):
         return asyncio.ensure_future(loop.shutdown_asyncgens(), loop=loop)

@@ -233,7 +233,8 @@ class IOLoopManager(object):
             ioloop.start()
         finally:
             try:
-                compat.cancel_pending_work(ioloop, TASK_END_TIMEOUT)
+                for task in compat.cancel_pending_work(ioloop, TASK_END_TIMEOUT):
+                    self._logger.warning("Task %r did not end when it was cancelled", task)
             finally:
                 ioloop.close(all_fds=True)
 

@@ -52,13 +52,11 @@ def _strike_off(reference):
 class Waiters(object):
     """The waiters for one thing, in the order of their arrival."""
 
-    __slots__ = ("_entries", "_source")
+    __slots__ = ("_entries",)
 
-    def __init__(self, source=None):
+    def __init__(self):
         # {id(waiter): (arrival, waiter or _WeakEntry)}
         self._entries = {}
-        # The waiter on whose outcome these wait, where there is one.
-        self._source = source
 
     def __len__(self):
         return len(self._entries)
@@ -69,29 +67,19 @@ class Waiters(object):
 
     def discard(self, waiter):
         """Forget `waiter`, noted down or not."""
-        entry = self._entries.pop(id(waiter), None)
-        if entry is not None and entry[1] is waiter:
-            self._source_demand(-1)
+        self._entries.pop(id(waiter), None)
 
     def hold(self, waiter):
-        """Keep `waiter`, who is noted down, alive from here: somebody waits for it."""
+        """Keep `waiter` alive from here, if it is noted down: somebody waits for it."""
         entry = self._entries.get(id(waiter))
-        if entry is not None and entry[1] is not waiter:
+        if entry is not None:
             self._entries[id(waiter)] = (entry[0], waiter)
-            self._source_demand(1)
 
     def release(self, waiter):
         """Undo `hold`."""
         entry = self._entries.get(id(waiter))
-        if entry is not None and entry[1] is waiter:
+        if entry is not None:
             self._entries[id(waiter)] = (entry[0], _WeakEntry(waiter, self._entries))
-            self._source_demand(-1)
-
-    def _source_demand(self, change):
-        if self._source is not None:
-            source = self._source()
-            if source is not None:
-                source.change_demand(change)
 
     def take(self):
         """Return the list of the waiters, in order, and forget them all."""
@@ -140,7 +128,9 @@ class Waiter(compat.LoopFuture):
 
     # What it is noted down in: objects with the methods `discard`, `hold` and `release`.
     _places = ()
-    # How many wait for this future: its callbacks, and the followers that are held.
+    # The waiters among the futures that it follows.
+    _followed_waiters = ()
+    # How many wait for this future: its callbacks, and those followers for whom somebody waits.
     _demand = 0
 
     def wait_in(self, place):
@@ -164,15 +154,20 @@ class Waiter(compat.LoopFuture):
 
 
     def change_demand(self, change):
-        """Account for somebody who waits for this future now (1), or no longer (-1)."""
-        before = self._demand
-        self._demand = before + change
-        if before == 0:
-            for place in self._places:
-                place.hold(self)
-        elif self._demand == 0:
-            for place in self._places:
-                place.release(self)
+        """Account for so many more who wait for this future, or fewer if `change` is negative."""
+        changes = [(self, change)]
+        while changes:
+            waiter, change = changes.pop()
+            before = waiter._demand
+            waiter._demand = after = before + change
+            if after and before or waiter.done():
+                continue
+            for place in waiter._places:
+                if after:
+                    place.hold(waiter)
+                else:
+                    place.release(waiter)
+            changes.extend((followed, 1 if after else -1) for followed in waiter._followed_waiters)
 
     def add_done_callback(self, callback, **kwargs):
         super(Waiter, self).add_done_callback(callback, **kwargs)
@@ -189,6 +184,10 @@ class Waiter(compat.LoopFuture):
         places, self._places = self._places, ()
         for place in places:
             place.discard(self)
+        followed_waiters, self._followed_waiters = self._followed_waiters, ()
+        if self._demand:
+            for followed in followed_waiters:
+                followed.change_demand(-1)
         super(Waiter, self)._finished()
 
 
@@ -262,6 +261,11 @@ class Deadline(_Place):
         if waiter is not None:
             self._act(waiter)
 
+    def _waiter_died(self, reference):
+        # The garbage collector may run in any thread, but timers are the loop's.
+        if compat.runs_in_this_thread(self._ioloop):
+            self.discard(None)
+
     def discard(self, waiter):
         timer, self._timer = self._timer, None
         self._held = self._reference = None
@@ -318,11 +322,13 @@ def follow(waiter, future, ioloop=None):
         _Watch(waiter, future, ioloop)
         return
     if future.followers is None:
-        # The future holds the list; a reference back would be a cycle for each wait.
-        source = weakref.ref(future) if isinstance(future, Waiter) else None
-        future.followers = Waiters(source)
+        future.followers = Waiters()
     future.followers.add(waiter)
     waiter.wait_in(_Followed(future))
+    if isinstance(future, Waiter):
+        waiter._followed_waiters += (future,)
+        if waiter._demand:
+            future.change_demand(1)
 
 
 class _Followed(object):

@@ -334,11 +334,10 @@ def until_any(*futures, **kwargs):
         warnings.warn("until_any() knows no keyword arguments {0}; they are ignored".format(
             ", ".join(sorted(kwargs))), stacklevel=2)
     futures = [_as_future(future) for future in futures]
-    waiter = new_waiter(ioloop)
     for future in futures:
         if future.done():
-            waiter.source_done(future)
-            return waiter
+            return compat.finished_copy(future)
+    waiter = new_waiter(ioloop)
     for future in futures:
         follow(waiter, future, ioloop)
     _expect_within(waiter, timeout, ioloop)
@@ -410,37 +409,33 @@ def until_done_or(deadline, future, ioloop):
 class _SomeWaiter(Waiter):
     """Collects the results of several futures as they are done."""
 
-    def expect(self, keyed_futures, at_least):
-        self._results = []
-        self._missing = at_least
+    def expect(self, keyed_futures, results, at_least):
+        """Wait for pending futures, until there are so many results.
+
+        Parameters
+        ----------
+        keyed_futures : list of (key, future)
+        results : list of (key, result)
+            What is done already.
+        at_least : int
+        """
+        self._results = results
+        self._at_least = at_least
         self._keys = {}
-        pending = []
         for key, future in keyed_futures:
-            if future.done():
-                self._collect(key, future)
-                if self.done():
-                    return
-            else:
-                keys = self._keys.setdefault(id(future), [])
-                if not keys:
-                    pending.append(future)
-                keys.append(key)
-        for future in pending:
+            self._keys.setdefault(id(future), []).append(key)
+        for _, future in keyed_futures:
             follow(self, future)
 
     def source_done(self, source):
-        for key in self._keys.pop(id(source)):
-            if not self.done():
-                self._collect(key, source)
-
-    def _collect(self, key, future):
-        if future.cancelled() or future.exception() is not None:
-            super(_SomeWaiter, self).source_done(future)
+        if source.cancelled() or source.exception() is not None:
+            super(_SomeWaiter, self).source_done(source)
             return
-        self._results.append((key, future.result()))
-        self._missing -= 1
-        if self._missing <= 0:
-            self.set_result(self._results)
+        for key in self._keys.pop(id(source), ()):
+            self._results.append((key, source.result()))
+            if len(self._results) >= self._at_least:
+                self.set_result(self._results)
+                return
 
 
 def until_some(*args, **kwargs):
@@ -473,15 +468,24 @@ def until_some(*args, **kwargs):
         keyed_futures = [(key, _as_future(future)) for key, future in keyed]
     except Exception:
         return compat.failed_future(sys.exc_info())
-    if not keyed_futures:
-        return compat.done_future([])
     at_least = len(keyed_futures)
     if done_at_least is not None:
-        at_least = min(at_least, done_at_least)
+        at_least = max(min(at_least, done_at_least), 1)
+    results, pending = [], []
+    for key, future in keyed_futures:
+        if not future.done():
+            pending.append((key, future))
+        elif future.cancelled() or future.exception() is not None:
+            return compat.finished_copy(future)
+        else:
+            results.append((key, future.result()))
+            if len(results) >= at_least:
+                break
+    if not pending or len(results) >= at_least:
+        return compat.done_future(results)
     waiter = new_waiter(None, _SomeWaiter)
-    waiter.expect(keyed_futures, at_least)
-    if not waiter.done():
-        _expect_within(waiter, timeout, None)
+    waiter.expect(pending, results, at_least)
+    _expect_within(waiter, timeout, None)
     return waiter
 
 

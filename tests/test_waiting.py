@@ -1,0 +1,1026 @@
+from __future__ import absolute_import, division, print_function
+
+import functools
+import gc
+import logging
+import threading
+import unittest
+import warnings
+import weakref
+
+import tornado.concurrent
+import tornado.gen
+import tornado.ioloop
+from tornado.testing import gen_test
+
+from katcp import compat
+from katcp.waiting import (
+    AsyncCallbackEvent, AsyncEvent, AsyncState, LatencyTimer, future_timeout_manager,
+    hashable_identity, log_coroutine_exceptions, log_future_exceptions, until_any, until_later,
+    until_some)
+from tests.support import mock
+from tests.support.clock import TimewarpAsyncTestCase
+from tests.support.logs import LogRecorder
+
+
+@tornado.gen.coroutine
+def waiting_for(future, resumed):
+    """Wait in a coroutine, which is held by nothing but what it waits for."""
+    try:
+        resumed.append((yield future))
+    except Exception as exc:
+        resumed.append(type(exc))
+
+
+class WaitingTestCase(TimewarpAsyncTestCase):
+
+    def setUp(self):
+        super(WaitingTestCase, self).setUp()
+        self.event = AsyncEvent(self.io_loop)
+
+    def assert_nobody_waits(self, *events):
+        gc.collect()
+        for event in events or (self.event,):
+            self.assertEqual(len(event._waiters), 0)
+
+
+class TestAsyncEvent(WaitingTestCase):
+
+    def test_flag(self):
+        self.assertFalse(self.event.is_set())
+        self.event.set()
+        self.assertTrue(self.event.is_set())
+        self.assertTrue(self.event.isSet())
+        self.event.set()
+        self.event.clear()
+        self.assertFalse(self.event.isSet())
+
+    def test_waiting_for_what_is_set(self):
+        self.event.set()
+        self.assertIs(self.event.until_set().result(), True)
+        self.assertIs(self.event.until_set(timeout=-1).result(), True)
+
+    @gen_test
+    def test_futures_are_done_when_set_returns(self):
+        futures = [self.event.until_set(), self.event.until_set(timeout=1)]
+        self.assertFalse(any(future.done() for future in futures))
+        self.event.set()
+        self.assertEqual([future.result() for future in futures], [True, True])
+        self.assertEqual((yield futures), [True, True])
+
+    @gen_test
+    def test_flag_is_set_before_anybody_is_told(self):
+        seen = []
+        future = self.event.until_set()
+        future.add_done_callback(lambda future: seen.append(self.event.is_set()))
+        self.event.set()
+        yield tornado.gen.moment
+        self.assertEqual(seen, [True])
+
+    @gen_test
+    def test_a_pulse_wakes_who_waited(self):
+        before = self.event.until_set()
+        self.event.set()
+        self.event.clear()
+        after = self.event.until_set()
+        self.assertTrue((yield before))
+        self.assertFalse(after.done())
+
+    @gen_test
+    def test_waiters_do_not_resume_inside_set(self):
+        resumed = []
+        waiting_for(self.event.until_set(), resumed)
+        waiting_for(self.event.until_set(), resumed)
+        self.event.set()
+        self.assertEqual(resumed, [])
+        yield tornado.gen.moment
+        self.assertEqual(resumed, [True, True])
+
+    @gen_test
+    def test_waiters_resume_in_the_order_of_their_arrival(self):
+        resumed = []
+
+        @tornado.gen.coroutine
+        def wait(number):
+            yield self.event.until_set()
+            resumed.append(number)
+
+        for number in range(100):
+            wait(number)
+        self.event.set()
+        yield tornado.gen.moment
+        self.assertEqual(resumed, list(range(100)))
+
+    @gen_test
+    def test_timeout(self):
+        future = self.event.until_set(timeout=2)
+        yield self.set_ioloop_time(1.9)
+        self.assertFalse(future.done())
+        yield self.set_ioloop_time(2)
+        self.assertTrue(future.done())
+        with self.assertRaises(tornado.gen.TimeoutError) as caught:
+            yield future
+        self.assertEqual(str(caught.exception), "Timeout")
+        # The event works as before.
+        future = self.event.until_set(timeout=2)
+        self.event.set()
+        self.assertTrue((yield future))
+
+    @gen_test
+    def test_negative_timeout(self):
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield self.event.until_set(timeout=-0.1)
+
+    @gen_test(timeout=10 ** 7)
+    def test_timeout_of_none_or_zero_means_for_ever(self):
+        futures = [self.event.until_set(timeout=0), self.event.until_set(timeout=None)]
+        yield self.set_ioloop_time(10 ** 6)
+        self.assertFalse(any(future.done() for future in futures))
+
+    @gen_test
+    def test_timeout_after_set_does_nothing(self):
+        future = self.event.until_set(timeout=1)
+        self.event.set()
+        yield self.set_ioloop_time(2)
+        self.assertIs(future.result(), True)
+
+    @gen_test
+    def test_callbacks_may_use_the_event(self):
+        # On tornado 4.5 callbacks run inside set().
+        later = []
+
+        def use(future):
+            self.event.clear()
+            later.append(self.event.until_set())
+
+        first, second = self.event.until_set(), self.event.until_set()
+        first.add_done_callback(use)
+        self.event.set()
+        self.assertTrue(second.done())
+        yield tornado.gen.moment
+        self.assertFalse(later[0].done())
+
+    def test_loop(self):
+        self.assertIs(self.event._ioloop, self.io_loop)
+        self.assertIs(AsyncEvent()._ioloop, self.io_loop)
+
+    @gen_test
+    def test_the_timeout_runs_on_the_given_loop(self):
+        other = mock.Mock(spec=["time", "call_at", "remove_timeout", "asyncio_loop"])
+        other.time.return_value = 50
+        future = AsyncEvent(other).until_set(timeout=3)
+        self.assertEqual(other.call_at.call_args[0][0], 53)
+        other.call_at.call_args[0][1]()
+        self.assertIsInstance(future.exception(), tornado.gen.TimeoutError)
+
+    @gen_test
+    def test_bound_method_as_function(self):
+        until_synced = self.event.until_set
+        self.event.set()
+        self.assertTrue((yield until_synced()))
+
+    def test_construction_anywhere_without_side_effects(self):
+        seen = []
+
+        def construct():
+            try:
+                event, state = AsyncEvent(), AsyncState(("a", "b"))
+                callback_event, timer = AsyncCallbackEvent(seen.append), LatencyTimer(1)
+                event.set()
+                state.set_state("b")
+                callback_event.set()
+                seen.append((event.until_set().result(), state.until_state("b").result()))
+                seen.append(timer.time_to_yield())
+                done = compat.done_future(1)
+                seen.append((until_any(done).result(), until_some(done).result()))
+            finally:
+                seen.append(compat.current_ioloop())
+
+        thread = threading.Thread(target=construct)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [True, (True, True), False, (1, [(0, 1)]), None])
+
+    def test_made_before_its_loop(self):
+        # In a thread with no loop, then waited for on another loop.
+        made = []
+        thread = threading.Thread(target=lambda: made.extend([AsyncEvent(), AsyncState("ab")]))
+        thread.start()
+        thread.join()
+        event, state = made
+
+        @tornado.gen.coroutine
+        def wait():
+            self.io_loop.call_later(1, event.set)
+            self.io_loop.call_later(1, state.set_state, "b")
+            waits = [event.until_set(timeout=2), state.until_state("b", timeout=2),
+                     event.until_set(timeout=0.5)]
+            yield self.set_ioloop_time(0.5)
+            self.assertIsInstance(waits.pop().exception(), tornado.gen.TimeoutError)
+            yield self.set_ioloop_time(1)
+            yield waits
+
+        self.io_loop.run_sync(wait)
+
+
+class TestWhatIsLeftBehind(WaitingTestCase):
+
+    @gen_test
+    def test_nothing_by_a_timeout(self):
+        resumed = []
+        for now in range(1, 5):
+            waiting_for(self.event.until_set(timeout=0.5), resumed)
+            yield self.set_ioloop_time(now)
+            yield tornado.gen.moment
+        self.assertEqual(resumed, [tornado.gen.TimeoutError] * 4)
+        self.assert_nobody_waits()
+
+    @gen_test
+    def test_nothing_by_a_cancelled_wait(self):
+        other = self.event.until_set()
+        future = self.event.until_set(timeout=3)
+        future.add_done_callback(lambda future: None)
+        if future.cancel():
+            self.assertEqual(len(self.event._waiters), 1)
+        self.event.set()
+        self.assertTrue(other.result())
+        yield self.set_ioloop_time(4)
+
+    @gen_test
+    def test_nothing_by_an_ignored_wait(self):
+        for _ in range(10):
+            self.event.until_set()
+            until_any(self.event.until_set(), until_any(self.event.until_set()))
+            future_timeout_manager(1000)(self.event.until_set())
+        self.assert_nobody_waits()
+
+    @gen_test
+    def test_nothing_by_the_losers_of_until_any(self):
+        other = AsyncEvent()
+        resumed = []
+        for _ in range(10):
+            waiting_for(until_any(self.event.until_set(), until_any(
+                other.until_set(), self.event.until_set(timeout=100), timeout=100)), resumed)
+            self.assertEqual(len(self.event._waiters), 2)
+            other.set()
+            other.clear()
+            yield tornado.gen.moment
+        self.assertEqual(resumed, [True] * 10)
+        self.assert_nobody_waits(self.event, other)
+
+    @gen_test
+    def test_losers_that_are_kept_can_be_waited_for_again(self):
+        kept, other = self.event.until_set(), AsyncEvent()
+        winner = until_any(kept, other.until_set())
+        other.set()
+        yield winner
+        gc.collect()
+        again = until_any(kept)
+        self.event.set()
+        self.assertTrue(kept.done())
+        self.assertTrue((yield again))
+
+    @gen_test
+    def test_coroutines_are_kept_alive_by_what_they_wait_for(self):
+        resumed = []
+        waiting_for(self.event.until_set(), resumed)
+        waiting_for(until_any(self.event.until_set()), resumed)
+        waiting_for(until_any(until_some(self.event.until_set(), done_at_least=1)), resumed)
+        waiting_for(future_timeout_manager(5)(until_any(self.event.until_set())), resumed)
+        waiting_for(AsyncEvent().until_set(timeout=1), resumed)
+        waiting_for(until_any(AsyncEvent().until_set(timeout=1)), resumed)
+        waiting_for(until_later(1), resumed)
+        gc.collect()
+        self.event.set()
+        yield self.set_ioloop_time(1)
+        yield tornado.gen.moment
+        self.assertEqual(resumed[:4], [True, True, [(0, True)], True])
+        self.assertEqual(resumed[4:], [tornado.gen.TimeoutError, tornado.gen.TimeoutError, None])
+
+    @gen_test
+    def test_held_again_after_having_been_released(self):
+        future = self.event.until_set()
+        callback = [].append
+        for _ in range(3):
+            future.add_done_callback(callback)
+            future.remove_done_callback(callback)
+        resumed = []
+        waiting_for(future, resumed)
+        del future
+        gc.collect()
+        self.event.set()
+        yield tornado.gen.moment
+        self.assertEqual(resumed, [True])
+
+    @gen_test
+    def test_released_when_nobody_waits_any_more(self):
+        chain = until_any(until_any(self.event.until_set()))
+        callback = [].append
+        chain.add_done_callback(callback)
+        reference = weakref.ref(chain)
+        del chain
+        gc.collect()
+        self.assertIsNotNone(reference())
+        reference().remove_done_callback(callback)
+        gc.collect()
+        self.assertIsNone(reference())
+        self.assert_nobody_waits()
+
+    @gen_test
+    def test_nothing_on_long_lived_futures(self):
+        for long_lived in (compat.ConcurrentFuture(), compat.new_future(self.io_loop),
+                           tornado.concurrent.Future()):
+            waits = []
+            for _ in range(10):
+                other = compat.new_future(self.io_loop)
+                winner = until_any(long_lived, until_any(long_lived, timeout=5), other)
+                waits.append(weakref.ref(winner))
+                other.set_result(None)
+                yield winner
+                del winner
+            yield tornado.gen.moment
+            gc.collect()
+            self.assertEqual([wait for wait in waits if wait()], [])
+            callbacks = [getattr(long_lived, name, None)
+                         for name in ("_done_callbacks", "_callbacks", "followers")]
+            self.assertEqual([some for some in callbacks if some], [])
+
+    @gen_test
+    def test_nothing_keeps_the_owner_of_an_event_alive(self):
+        class Owner(object):
+            def __init__(self):
+                self.event = AsyncEvent()
+
+            @tornado.gen.coroutine
+            def run(self):
+                yield until_any(self.event.until_set(), self.event.until_set(timeout=1000))
+
+        owner = Owner()
+        owner.run()
+        yield tornado.gen.moment
+        reference = weakref.ref(owner.event)
+        # The timer is all that is left: a wait with a timeout ends in time whatever happens.
+        yield self.set_ioloop_time(1)
+        owner.event.set()
+        yield tornado.gen.moment
+        del owner
+        gc.collect()
+        self.assertIsNone(reference())
+
+    @gen_test
+    def test_no_noise_about_timeouts_nobody_looks_at(self):
+        state = AsyncState(("a", "b", "c"))
+        with LogRecorder() as log:
+            futures = [
+                state.until_state_in("b", "c", timeout=1), until_any(self.event.until_set(timeout=1)),
+                until_some(self.event.until_set(timeout=1)), self.event.until_set(timeout=1)]
+            yield self.set_ioloop_time(1)
+            self.assertTrue(all(future.done() for future in futures))
+            del futures
+            yield tornado.gen.moment
+            gc.collect()
+        self.assertEqual(log.messages, [])
+
+
+class TestHowManyIterations(WaitingTestCase):
+    """Between set() and the resumption of who waits there is one iteration, always."""
+
+    def shapes(self):
+        """Return pairs of a future that waits for the event, or its like, and what ends the wait."""
+        event, state = self.event, AsyncState(("a", "b", "c"))
+        reply = compat.new_future(self.io_loop)
+
+        def until_b():
+            state.set_state("b")
+
+        def nested(future, depth):
+            for _ in range(depth):
+                future = until_any(future, AsyncEvent().until_set(), timeout=100)
+            return future
+
+        manager = future_timeout_manager(100)
+        return [
+            (event.until_set(), event.set),
+            (event.until_set(timeout=100), event.set),
+            (until_any(event.until_set()), event.set),
+            (until_any(AsyncEvent().until_set(), event.until_set(100), timeout=5), event.set),
+            (nested(event.until_set(), 3), event.set),
+            (nested(event.until_set(timeout=50), 400), event.set),
+            (manager(event.until_set()), event.set),
+            (manager(until_any(manager(event.until_set()))), event.set),
+            (until_some(event.until_set()), event.set),
+            (until_any(until_some(nested(event.until_set(), 2), timeout=1)), event.set),
+            (state.until_state("b"), until_b),
+            (state.until_state("b", timeout=5), until_b),
+            (state.until_state_in("c", "b", timeout=5), until_b),
+            (until_any(nested(state.until_state_in("c", "b"), 3)), until_b),
+            (reply, functools.partial(compat.resolve, reply)),
+            (nested(reply, 3), functools.partial(compat.resolve, reply)),
+        ]
+
+    def test_one_moment_is_enough(self):
+        for number in range(len(self.shapes())):
+            self.event.clear()
+            future, finish = self.shapes()[number]
+            resumed = []
+
+            @tornado.gen.coroutine
+            def check():
+                waiting = waiting_for(future, resumed)
+                yield tornado.gen.moment
+                finish()
+                self.assertTrue(future.done(), number)
+                self.assertEqual(resumed, [], number)
+                yield tornado.gen.moment
+                self.assertEqual(len(resumed), 1, number)
+                self.assertTrue(waiting.done(), number)
+
+            self.io_loop.run_sync(check)
+
+    @gen_test
+    def test_a_coroutine_reaches_its_next_wait(self):
+        # As whoever monitors a state does it.
+        synced, not_synced, stopped = AsyncEvent(), AsyncEvent(), AsyncEvent()
+        calls = []
+
+        @tornado.gen.coroutine
+        def monitor():
+            while True:
+                yield until_any(synced.until_set(), stopped.until_set())
+                if stopped.is_set():
+                    break
+                calls.append(True)
+                yield until_any(not_synced.until_set(), stopped.until_set())
+                if stopped.is_set():
+                    break
+                calls.append(False)
+
+        monitoring = monitor()
+        for count in range(1, 4):
+            not_synced.clear()
+            synced.set()
+            yield tornado.gen.moment
+            self.assertEqual(calls, [True, False] * (count - 1) + [True])
+            synced.clear()
+            not_synced.set()
+            yield tornado.gen.moment
+            self.assertEqual(calls, [True, False] * count)
+        stopped.set()
+        yield tornado.gen.moment
+        self.assertTrue(monitoring.done())
+
+    @gen_test
+    def test_a_timeout_takes_one_as_well(self):
+        resumed = []
+        waiting_for(until_any(until_any(self.event.until_set(timeout=1)), timeout=5), resumed)
+        self.ioloop_time = 1
+        yield self.wake_ioloop()
+        self.assertEqual(resumed, [])
+        yield tornado.gen.moment
+        self.assertEqual(resumed, [tornado.gen.TimeoutError])
+
+    @gen_test
+    def test_everybody_wakes(self):
+        for source, finish in ((self.event.until_set(), self.event.set),
+                               (compat.new_future(self.io_loop), None)):
+            finish = finish or functools.partial(source.set_result, True)
+            resumed = []
+            for number in range(10):
+                waiting_for(until_any(source, AsyncEvent().until_set()), resumed)
+                waiting_for(source, resumed)
+                waiting_for(until_any(self.event.until_set(), source), resumed)
+            finish()
+            yield tornado.gen.moment
+            self.assertEqual(resumed, [True] * 30)
+
+    def test_everybody_wakes_of_those_who_share_a_stock_future(self):
+        source = self.io_loop.run_sync(
+            tornado.gen.coroutine(lambda: (compat.TornadoFuture(),)))[0]
+        waits = [until_any(source) for _ in range(5)]
+        self.io_loop.add_callback(source.set_result, 3)
+        self.assertEqual(self.io_loop.run_sync(lambda: tornado.gen.multi(waits)), [3] * 5)
+
+
+class TestAsyncCallbackEvent(WaitingTestCase):
+
+    def test_called_after_each_change(self):
+        calls = []
+        event = AsyncCallbackEvent(
+            lambda flag: calls.append((flag, event.is_set(), future.done())), self.io_loop)
+        self.assertIs(event._ioloop, self.io_loop)
+        future = event.until_set()
+        event.clear()
+        event.set()
+        event.set()
+        event.clear()
+        self.assertEqual(calls, [
+            (False, False, False), (True, True, True), (True, True, True), (False, False, True)])
+
+    def test_without_callback(self):
+        event = AsyncCallbackEvent()
+        event.set()
+        self.assertTrue(event.is_set())
+
+    def test_exceptions_are_logged(self):
+        event = AsyncCallbackEvent(mock.Mock(side_effect=ValueError("oh")))
+        with LogRecorder("katcp.core") as log:
+            event.set()
+        self.assertTrue(event.is_set())
+        self.assertEqual(log.messages, ["Unhandled exception calling event change callback"])
+        self.assertIs(log.records[0].exc_info[0], ValueError)
+
+
+class TestAsyncState(WaitingTestCase):
+
+    def setUp(self):
+        super(TestAsyncState, self).setUp()
+        self.state = AsyncState(("off", "starting", "on"), "off", self.io_loop)
+
+    def test_construction(self):
+        self.assertEqual(self.state.state, "off")
+        self.assertEqual(self.state.valid_states, frozenset(["off", "starting", "on"]))
+        self.assertIs(self.state._ioloop, self.io_loop)
+        self.assertEqual(AsyncState(iter("xyz")).state, "x")
+        self.assertRaises(IndexError, AsyncState, ())
+        self.assertRaises(AssertionError, AsyncState, ("a",), "b")
+        with self.assertRaises(AttributeError):
+            self.state.state = "on"
+
+    def test_unknown_states(self):
+        message = "State must be one of {0}, not big".format(self.state.valid_states)
+        for use in (self.state.set_state, self.state.until_state,
+                    functools.partial(self.state.until_state_in, "on")):
+            with self.assertRaises(ValueError) as caught:
+                use("big")
+            self.assertEqual(str(caught.exception), message)
+
+    @gen_test
+    def test_waiting(self):
+        self.assertIs(self.state.until_state("off").result(), True)
+        future = self.state.until_state("on")
+        self.state.set_state("starting")
+        self.assertFalse(future.done())
+        self.state.set_state("on")
+        self.assertIs(future.result(), True)
+        self.assertTrue((yield future))
+        self.assertEqual(self.state.state, "on")
+
+    @gen_test
+    def test_pulse(self):
+        future = self.state.until_state("on")
+        self.state.set_state("on")
+        self.state.set_state("off")
+        self.assertTrue((yield future))
+
+    @gen_test
+    def test_timeout(self):
+        future = self.state.until_state("on", timeout=1)
+        yield self.set_ioloop_time(1)
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield future
+        future = self.state.until_state("on", timeout=1)
+        self.state.set_state("on")
+        self.assertTrue((yield future))
+
+    @gen_test
+    def test_several_states(self):
+        self.assertTrue(self.state.until_state_in("on", "off").done())
+        future = self.state.until_state_in("starting", "on", timeout=10)
+        self.state.set_state("on")
+        self.assertTrue((yield future))
+        self.assertEqual([len(waiters) for waiters in self.state._waiters.values()], [0, 0])
+        future = self.state.until_state_in("starting", "off", timeout=2)
+        yield self.set_ioloop_time(2)
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield future
+        self.assertEqual(sum(len(waiters) for waiters in self.state._waiters.values()), 0)
+
+    @gen_test
+    def test_no_states(self):
+        future = self.state.until_state_in()
+        self.state.set_state("on")
+        self.assertFalse(future.done())
+
+
+class TestUntilLater(WaitingTestCase):
+
+    @gen_test
+    def test_resolves_later(self):
+        future, at_once = until_later(2), until_later(0, self.io_loop)
+        self.assertFalse(at_once.done())
+        yield self.set_ioloop_time(1)
+        self.assertTrue(at_once.done())
+        self.assertFalse(future.done())
+        yield self.set_ioloop_time(2)
+        self.assertIsNone((yield future))
+
+
+class TestUntilAny(WaitingTestCase):
+
+    @gen_test
+    def test_takes_the_first_of_those_that_are_done(self):
+        pending = compat.new_future(self.io_loop)
+        first, second = compat.done_future(1), compat.done_future(2)
+        future = until_any(pending, first, second)
+        self.assertTrue(future.done())
+        self.assertEqual((yield future), 1)
+        self.assertIsNone(pending.followers)
+
+    @gen_test
+    def test_takes_exceptions(self):
+        error = ValueError("x")
+        self.assertIs(until_any(compat.done_future(exception=error)).exception(), error)
+        pending = compat.new_future(self.io_loop)
+        future = until_any(pending)
+        pending.set_exception(error)
+        self.assertIs(future.exception(), error)
+        with self.assertRaises(ValueError):
+            yield future
+
+    @gen_test
+    def test_timeout(self):
+        future = until_any(self.event.until_set(), timeout=3, ioloop=self.io_loop)
+        yield self.set_ioloop_time(3)
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield future
+        future = until_any(self.event.until_set(), timeout=3)
+        self.event.set()
+        self.assertTrue((yield future))
+
+    @gen_test
+    def test_no_futures(self):
+        future, timed = until_any(), until_any(timeout=1)
+        yield self.set_ioloop_time(2)
+        self.assertFalse(future.done())
+        self.assertIsInstance(timed.exception(), tornado.gen.TimeoutError)
+
+    @gen_test
+    def test_coroutines(self):
+        @tornado.gen.coroutine
+        def after(event):
+            yield event.until_set()
+            raise tornado.gen.Return("done")
+
+        future = until_any(after(AsyncEvent()), after(self.event))
+        self.event.set()
+        self.assertEqual((yield future), "done")
+
+    @gen_test
+    def test_futures_of_other_threads(self):
+        first, second = compat.ConcurrentFuture(), compat.ConcurrentFuture()
+        future = until_any(first, second)
+        told_in = []
+        future.add_done_callback(lambda future: told_in.append(compat.get_thread_ident()))
+        thread = threading.Thread(target=second.set_result, args=(5,))
+        with LogRecorder() as log:
+            thread.start()
+            self.assertEqual((yield future), 5)
+            thread.join()
+            yield tornado.gen.moment
+        self.assertEqual(told_in, [compat.get_thread_ident()])
+        self.assertEqual([r for r in log.records if r.levelno > logging.DEBUG], [])
+        self.assertEqual(first._done_callbacks, [])
+
+    def test_a_future_of_another_thread_that_comes_after_the_end_of_the_loop(self):
+        ioloop, source = compat.new_ioloop(), compat.ConcurrentFuture()
+        waits = []
+
+        def wait():
+            waits.append(until_any(source))
+            ioloop.stop()
+
+        ioloop.add_callback(wait)
+        ioloop.start()
+        ioloop.close()
+        with LogRecorder() as log:
+            source.set_result(1)
+        self.assertEqual(log.messages, [])
+
+    @gen_test
+    def test_cancelled_futures(self):
+        source = compat.ConcurrentFuture()
+        future = until_any(source)
+        source.cancel()
+        with self.assertRaises(compat.CANCELLED_ERRORS):
+            yield future
+
+    def test_what_is_no_future(self):
+        self.assertRaises(AttributeError, until_any, 3)
+        self.assertRaises(AttributeError, until_any, self.event.until_set(), None)
+
+    @gen_test
+    def test_unknown_keywords_are_reported(self):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            future = until_any(compat.done_future(1), timout=3)
+        self.assertEqual((yield future), 1)
+        self.assertIn("timout", str(caught[-1].message))
+        self.assertEqual(caught[-1].filename.rstrip("c"), __file__.rstrip("c"))
+
+
+class TestFutureTimeoutManager(WaitingTestCase):
+
+    @gen_test(timeout=100)
+    def test_one_deadline_for_all(self):
+        maybe_timeout = future_timeout_manager(3, self.io_loop)
+        self.assertEqual(maybe_timeout.remaining(), 3)
+        first = maybe_timeout(self.event.until_set())
+        yield self.set_ioloop_time(2)
+        self.event.set()
+        self.assertTrue((yield first))
+        self.assertEqual(maybe_timeout.remaining(), 1)
+        second = maybe_timeout(AsyncEvent().until_set())
+        yield self.set_ioloop_time(3)
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield second
+        yield self.set_ioloop_time(5)
+        self.assertEqual(maybe_timeout.remaining(), -2)
+        self.assertTrue((yield maybe_timeout(self.event.until_set())))
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield maybe_timeout(AsyncEvent().until_set())
+
+    def test_no_deadline(self):
+        for timeout in (None, 0):
+            maybe_timeout = future_timeout_manager(timeout)
+            future = compat.new_future(self.io_loop)
+            self.assertIs(maybe_timeout(future), future)
+            self.assertIsNone(maybe_timeout.remaining())
+
+
+class TestUntilSome(WaitingTestCase):
+
+    def setUp(self):
+        super(TestUntilSome, self).setUp()
+        self.futures = [compat.new_future(self.io_loop) for _ in range(3)]
+
+    @gen_test
+    def test_nothing(self):
+        self.assertEqual((yield until_some()), [])
+        self.assertEqual((yield until_some(done_at_least=3, timeout=1)), [])
+
+    @gen_test
+    def test_all_in_the_order_of_completion(self):
+        some = until_some(*self.futures)
+        for number in (2, 0, 1):
+            self.assertFalse(some.done())
+            self.futures[number].set_result(number * 10)
+        self.assertEqual((yield some), [(2, 20), (0, 0), (1, 10)])
+
+    @gen_test
+    def test_by_keyword(self):
+        some = until_some(x=self.futures[0], y=self.futures[1], done_at_least=1)
+        self.futures[1].set_result("b")
+        self.assertEqual((yield some), [("y", "b")])
+        self.assertIsNone(self.futures[0].followers or None)
+
+    @gen_test
+    def test_exactly_as_many_as_asked_for(self):
+        for future in self.futures:
+            future.set_result(None)
+        self.assertEqual((yield until_some(*self.futures, done_at_least=2)), [(0, None), (1, None)])
+        self.assertEqual(len((yield until_some(*self.futures, done_at_least=7))), 3)
+        self.assertEqual(len((yield until_some(*self.futures, done_at_least=0))), 1)
+
+    @gen_test
+    def test_timeout_leaves_the_futures_alone(self):
+        some = until_some(*self.futures, timeout=1)
+        self.futures[0].set_result(0)
+        yield self.set_ioloop_time(1)
+        with self.assertRaises(tornado.gen.TimeoutError):
+            yield some
+        self.assertEqual([len(future.followers or ()) for future in self.futures], [0, 0, 0])
+        again = until_some(*self.futures, done_at_least=2)
+        self.futures[2].set_result(2)
+        self.assertEqual((yield again), [(0, 0), (2, 2)])
+
+    @gen_test
+    def test_failure(self):
+        some = until_some(*self.futures)
+        self.futures[1].set_exception(ValueError("x"))
+        with self.assertRaises(ValueError):
+            yield some
+
+    @gen_test
+    def test_both_ways_at_once(self):
+        future = until_some(self.futures[0], x=self.futures[1])
+        with self.assertRaises(ValueError) as caught:
+            yield future
+        self.assertEqual(str(caught.exception), "You must provide args or kwargs, not both")
+
+    @gen_test
+    def test_the_same_future_twice(self):
+        some = until_some(self.futures[0], self.futures[0], self.futures[1], done_at_least=2)
+        self.futures[0].set_result("a")
+        self.assertEqual((yield some), [(0, "a"), (1, "a")])
+
+    @gen_test
+    def test_futures_of_others(self):
+        source = compat.ConcurrentFuture()
+        some = until_some(source, tornado.gen.sleep(5), done_at_least=1)
+        threading.Thread(target=source.set_result, args=(3,)).start()
+        self.assertEqual((yield some), [(0, 3)])
+
+
+class TestWaitWithIOLoop(unittest.TestCase):
+
+    def setUp(self):
+        self.ioloop = compat.new_ioloop()
+        self.event = AsyncEvent(self.ioloop)
+        self.thread = threading.Thread(target=self.ioloop.start)
+        self.thread.daemon = True
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        self.ioloop.add_callback(self.ioloop.stop)
+        self.thread.join()
+        self.ioloop.close()
+
+    def run_in_loop(self, fn):
+        future = compat.ConcurrentFuture()
+        self.ioloop.add_callback(lambda: future.set_result(fn()))
+        return future.result(5)
+
+    def test_waits(self):
+        self.thread.start()
+        self.ioloop.add_callback(lambda: self.ioloop.call_later(0.01, self.event.set))
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop, timeout=5), True)
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop), True)
+
+    def test_returns_at_once_if_set(self):
+        self.event.set()
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop), True)
+        self.thread.start()
+
+    def test_timeout_leaves_nothing_behind(self):
+        self.thread.start()
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop, timeout=0.01), False)
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop, timeout=0), False)
+        # Twice, because giving up is handed over to the loop as well.
+        self.run_in_loop(gc.collect)
+        self.assertEqual(self.run_in_loop(lambda: len(self.event._waiters)), 0)
+
+    def test_in_the_thread_of_the_loop(self):
+        self.thread.start()
+
+        def wait():
+            try:
+                self.event.wait_with_ioloop(self.ioloop)
+            except RuntimeError as exc:
+                return exc
+
+        self.assertIsInstance(self.run_in_loop(wait), RuntimeError)
+
+    def test_a_loop_that_does_not_run(self):
+        self.assertIs(self.event.wait_with_ioloop(self.ioloop, timeout=0.01), False)
+        self.thread.start()
+
+
+class TestLatencyTimer(WaitingTestCase):
+
+    def test_advice(self):
+        timer = LatencyTimer(0.5, self.io_loop)
+        done, pending = compat.done_future(), compat.new_future(self.io_loop)
+        self.assertEqual((timer.max_loop_latency, timer.ioloop), (0.5, self.io_loop))
+        self.assertFalse(timer.time_to_yield())
+        self.ioloop_time = 10
+        timer.check_future(done)
+        self.assertEqual(timer.done_since, 10)
+        self.assertFalse(timer.time_to_yield())
+        self.ioloop_time = 10.5
+        timer.check_future(done)
+        self.assertTrue(timer.done and timer.prev_done)
+        self.assertFalse(timer.time_to_yield())
+        self.ioloop_time = 10.6
+        timer.check_future(done)
+        self.assertTrue(timer.time_to_yield())
+        self.assertTrue(timer.time_to_yield())
+        timer.check_future(pending)
+        self.assertFalse(timer.time_to_yield())
+
+    def test_advice_that_was_followed_is_not_repeated_at_once(self):
+        timer = LatencyTimer(0.5)
+        done = compat.done_future()
+        timer.check_future(done)
+        self.ioloop_time = 1
+        timer.check_future(done)
+        self.assertTrue(timer.time_to_yield())
+        timer.check_future(done)
+        self.assertFalse(timer.time_to_yield())
+        self.ioloop_time = 2
+        timer.check_future(done)
+        self.assertTrue(timer.time_to_yield())
+
+
+class TestLoggingOfExceptions(WaitingTestCase):
+
+    def setUp(self):
+        super(TestLoggingOfExceptions, self).setUp()
+        self._logger = mock.Mock()
+
+    @log_coroutine_exceptions
+    @tornado.gen.coroutine
+    def fail_later(self, error):
+        """Fail."""
+        yield tornado.gen.moment
+        raise error
+
+    @log_coroutine_exceptions
+    def fail_at_once(self, error):
+        raise error
+
+    def assert_logged(self, count=1):
+        self.assertEqual(self._logger.exception.call_count, count)
+
+    @gen_test
+    def test_coroutines(self):
+        self.assertEqual(type(self).fail_later.__name__, "fail_later")
+        self.assertEqual(type(self).fail_later.__doc__, "Fail.")
+        with self.assertRaises(ValueError):
+            yield self.fail_later(ValueError("x"))
+        yield tornado.gen.moment
+        self.assert_logged()
+        self.assertIn("Unhandled exception calling coroutine <function",
+                      self._logger.exception.call_args[0][0])
+
+    @gen_test
+    def test_exceptions_of_the_call_itself(self):
+        future = self.fail_at_once(ValueError("x"))
+        self.assert_logged()
+        with self.assertRaises(ValueError):
+            yield future
+
+    def test_objects_without_a_logger(self):
+        class Silent(object):
+            fail_at_once = log_coroutine_exceptions(TestLoggingOfExceptions.fail_at_once.__wrapped__
+                                                    if not compat.PY2 else fail)
+
+        with LogRecorder("katcp.core") as log:
+            self.assertIsInstance(Silent().fail_at_once(ValueError("x")).exception(), ValueError)
+        self.assertEqual(len(log.records), 1)
+
+    def test_success_is_not_logged(self):
+        @log_coroutine_exceptions
+        def succeed(self):
+            return compat.done_future(3)
+        self.assertEqual(succeed(self).result(), 3)
+        self.assert_logged(0)
+
+    @gen_test
+    def test_futures(self):
+        failed = compat.done_future(exception=ValueError())
+        self.assertIsNone(log_future_exceptions(self._logger, failed))
+        self.assert_logged(1)
+        self._logger.exception.assert_called_with("Unhandled exception returned by future")
+        log_future_exceptions(self._logger, failed, ignore=ValueError)
+        log_future_exceptions(self._logger, failed, ignore=(KeyError, ValueError))
+        self.assert_logged(1)
+        for pending in (compat.new_future(self.io_loop), compat.ConcurrentFuture()):
+            log_future_exceptions(self._logger, pending)
+            pending.set_exception(KeyError())
+            yield tornado.gen.moment
+            self.assert_logged(2)
+            self._logger.exception.reset_mock()
+            self._logger.exception()
+
+    def test_cancelled_futures(self):
+        future = compat.ConcurrentFuture()
+        log_future_exceptions(self._logger, future)
+        future.cancel()
+        log_future_exceptions(self._logger, future)
+        self.assert_logged(0)
+
+
+def fail(self, error):
+    raise error
+
+
+class TestHashableIdentity(unittest.TestCase):
+
+    def method(self):
+        pass
+
+    def test_bound_methods(self):
+        other = TestHashableIdentity("test_bound_methods")
+        key = hashable_identity(self.method)
+        self.assertEqual(key, hashable_identity(self.method))
+        self.assertNotEqual(key, hashable_identity(other.method))
+        self.assertNotEqual(key, hashable_identity(self.test_bound_methods))
+        self.assertIsInstance(hashable_identity(self.method), tuple)
+
+    def test_builtin_methods(self):
+        one, other = [], []
+        self.assertEqual(hashable_identity(one.append), hashable_identity(one.append))
+        self.assertNotEqual(hashable_identity(one.append), hashable_identity(other.append))
+        self.assertNotEqual(hashable_identity(one.append), hashable_identity(one.extend))
+
+    def test_strings(self):
+        for value in ("native", b"bytes", u"text"):
+            self.assertEqual(hashable_identity(value), value)
+
+    def test_other_objects(self):
+        for value in (lambda: None, {}, [], object(), len, classmethod(len), staticmethod(len)):
+            key = hashable_identity(value)
+            self.assertEqual(key, hashable_identity(value))
+            hash(key)
+        self.assertNotEqual(hashable_identity([]), hashable_identity({}))
+        self.assertEqual(hashable_identity(fail), id(fail))
