@@ -11,7 +11,6 @@ import logging
 import socket
 import sys
 import threading
-import traceback
 from functools import partial
 from timeit import default_timer
 
@@ -23,7 +22,7 @@ from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
 from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
-from katcp.server.handler_thread import reply_to_failed_message
+from katcp.server.failures import must_go_through, reply_to_failed_message, traceback_text
 from katcp.server.sending import ClientLine, Sending
 
 log = logging.getLogger("katcp.server")
@@ -198,6 +197,9 @@ class KATCPServer(Sending):
             self.ioloop = manager.get_ioloop()
             self._open_calls(self.ioloop)
         except BaseException:
+            if self._listener is not None:
+                self._listener.close()
+                self._listener = None
             self._state = _STOPPED
             raise
 
@@ -413,7 +415,7 @@ class KATCPServer(Sending):
                 self._logger.error("Device error initialising connection", exc_info=exc_info)
             return
         if exc_info is not None:
-            text = "Device error initialising connection %s" % (self._traceback_text(exc_info),)
+            text = "Device error initialising connection %s" % (traceback_text(exc_info, self._tb_limit),)
             self._logger.error(text)
             conn.inform(self._device.create_log_inform("error", text, "root"))
             stream.flush()
@@ -421,10 +423,6 @@ class KATCPServer(Sending):
             return
         self._release_held_back(stream)
         stream.resume()
-
-    def _traceback_text(self, exc_info):
-        return "\n".join(traceback.format_exception(
-            exc_info[0], exc_info[1], exc_info[2], self._tb_limit))
 
     # --- trouble with what clients send ----------------------------------------------------------
 
@@ -441,7 +439,7 @@ class KATCPServer(Sending):
 
         What goes wrong in a request handler is answered before it gets here.
         """
-        if issubclass(exc_info[0], KeyboardInterrupt) and not self._ioloop_manager.managed:
+        if must_go_through(exc_info[0]):
             compat.reraise(exc_info)
         self._logger.error("Error handling message %s", msg.log_text(), exc_info=exc_info)
         try:
@@ -479,7 +477,7 @@ class KATCPServer(Sending):
                     future.result()
                 else:
                     yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
-        except Exception:
+        except (Exception,) + compat.CANCELLED_ERRORS:
             self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
 
     def _stream_closed_callback(self, stream, conn):

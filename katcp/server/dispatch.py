@@ -6,12 +6,13 @@ import logging
 import re
 import time
 import traceback
-from functools import wraps
+from functools import partial, wraps
 
 from katcp import compat
 from katcp.attrdict import AttrDict
-from katcp.compat import ThreadsafeFuture, done_future, is_future, with_metaclass
+from katcp.compat import done_future, is_future, with_metaclass
 from katcp.handlers import DeviceServerMetaclass
+from katcp.handover import LoopCall
 from katcp.message import Message
 from katcp.protocol import DEFAULT_KATCP_MAJOR, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, ProtocolFlags
 from katcp.server.backend import KATCPServer
@@ -292,14 +293,20 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         ------
         concurrent.futures.TimeoutError
             If it took longer than `timeout`.
+        RuntimeError
+            If the loop is closed.
         """
         if self._server.in_ioloop_thread():
-            future = compat.new_future(self.ioloop)
-            self.ioloop.add_callback(compat.resolve, future)
-            return future
-        future = ThreadsafeFuture()
-        self.ioloop.add_callback(compat.resolve, future)
-        future.result(timeout=timeout)
+            return self._until_synced()
+        LoopCall(self.ioloop, self._until_synced).wait(timeout)
+
+    def _until_synced(self):
+        future = compat.new_future(self.ioloop)
+        synced = partial(compat.resolve, future)
+        # What other threads have sent may be more than the loop takes in one iteration.
+        if not self._server.call_soon(synced):
+            self.ioloop.add_callback(synced)
+        return future
 
     def on_client_connect(self, conn):
         """Called in the loop thread when a client has connected; nothing is read from it before it is done.

@@ -17,6 +17,7 @@ from timeit import default_timer
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, is_awaitable, is_future
 from katcp.message import Message
+from katcp.server.failures import reply_to_failed_message
 
 log = logging.getLogger("katcp.server")
 
@@ -56,13 +57,6 @@ class MessageBatch(object):
         """Handle no more of the messages."""
         self.messages.clear()
         self.on_finished()
-
-
-def reply_to_failed_message(client_conn, msg, exc_info):
-    """Answer a request whose handling failed outside of its handler; other messages need no answer."""
-    if msg.mtype == Message.REQUEST:
-        text = "%s: %s" % (exc_info[0].__name__, compat.lossy_str(exc_info[1]))
-        client_conn.reply(Message.reply_to_request(msg, "fail", text), msg)
 
 
 class MessageHandlerThread(object):

@@ -8,14 +8,13 @@ from __future__ import absolute_import, division, print_function
 
 import logging
 import sys
-import threading
-import traceback
 from functools import partial
 
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, add_loop_callback, is_awaitable
 from katcp.errors import AsyncReply, FailReply
 from katcp.message import Message
+from katcp.server.failures import must_go_through, reason_text, traceback_text
 
 REQUEST = Message.REQUEST
 REPLY = Message.REPLY
@@ -25,14 +24,6 @@ INFORM = Message.INFORM
 _door = sys.modules["katcp.server"]
 
 
-def _reason_text(exc):
-    """Return the text of a FailReply; on Python 2 ``str()`` would fail on non-ASCII text."""
-    try:
-        return str(exc)
-    except UnicodeError:
-        return compat.text_type(exc)
-
-
 def _check_reply(reply, msg):
     if not isinstance(reply, Message):
         raise TypeError("Handler of request %s returned %r instead of a reply message."
@@ -40,12 +31,6 @@ def _check_reply(reply, msg):
     if reply.mtype != REPLY or reply.name != msg.name:
         raise ValueError("Handler of request %s returned a message that is no reply to it: %r."
                          % (msg.name, reply))
-
-
-def _must_go_through(exc_type):
-    """Whether an exception is Ctrl-C and this is the thread where somebody waits for it."""
-    return (issubclass(exc_type, KeyboardInterrupt)
-            and isinstance(threading.current_thread(), threading._MainThread))
 
 
 class MessageHandling(object):
@@ -133,10 +118,10 @@ class MessageHandling(object):
                 self._logger.debug("%s%s ASYNC OK", msg.name, how)
             return None
         if issubclass(exc_type, FailReply):
-            reason = _reason_text(exc)
+            reason = reason_text(exc)
             self._logger.error("Request %s%s FAIL: %s", msg.name, how, reason)
             return Message.reply_to_request(msg, "fail", reason)
-        if _must_go_through(exc_type):
+        if must_go_through(exc_type):
             compat.reraise(exc_info)
         return self.create_exception_reply_and_log(msg, exc_info)
 
@@ -155,13 +140,9 @@ class MessageHandling(object):
         Message
             A ``fail`` reply with the traceback.
         """
-        reason = self._traceback_text(exc_info)
+        reason = traceback_text(exc_info, self._tb_limit)
         self._logger.error("Request %s FAIL: %s", req_msg.name, reason)
         return Message.reply_to_request(req_msg, "fail", reason)
-
-    def _traceback_text(self, exc_info):
-        return "\n".join(traceback.format_exception(
-            exc_info[0], exc_info[1], exc_info[2], self._tb_limit))
 
     # Replies that come later.  From the moment the handler returned a future all happens in the loop
     # thread, where alone sending is always allowed.
@@ -253,7 +234,7 @@ class MessageHandling(object):
                 self.ioloop.add_callback(self._watch_one_way, kind, msg, result)
         except BaseException:
             exc_info = sys.exc_info()
-            if _must_go_through(exc_info[0]):
+            if must_go_through(exc_info[0]):
                 raise
             self._log_one_way_failure(kind, msg, exc_info)
 
@@ -267,4 +248,4 @@ class MessageHandling(object):
             self._log_one_way_failure(kind, msg, exc_info)
 
     def _log_one_way_failure(self, kind, msg, exc_info):
-        self._logger.error("%s %s FAIL: %s", kind, msg.name, self._traceback_text(exc_info))
+        self._logger.error("%s %s FAIL: %s", kind, msg.name, traceback_text(exc_info, self._tb_limit))

@@ -180,7 +180,7 @@ class Sending(object):
 
     def _is_over(self, stream):
         """Whether the server is stopped and the connection closed: then nothing is sent anyway."""
-        return self.ioloop_thread_id is None and getattr(stream, "output_ended", None) is True
+        return self.ioloop_thread_id is None and isinstance(stream, ClientLine) and stream.closed()
 
     def _write(self, stream, data):
         if stream.output_ended is True:
@@ -201,9 +201,12 @@ class Sending(object):
 
     def _mass_write(self, data):
         for stream in list(self._connections):
+            limit = stream.max_write_buffer_size
+            if stream.closed():
+                continue
             if stream.held_back is None:
                 self._write(stream, data)
-            elif stream.held_back_size + len(data) > stream.max_write_buffer_size:
+            elif limit is not None and stream.held_back_size + len(data) > limit:
                 self._write_failed(stream, data,
                                    StreamBufferFullError("Reached maximum write buffer size"))
             else:
@@ -327,11 +330,18 @@ class Sending(object):
         return self._submit(fn)
 
     def call_soon(self, fn):
-        """Have ``fn()`` called on the loop, after what was sent before; dropped if the server stops."""
+        """Have ``fn()`` called on the loop, after what was sent before; from any thread.
+
+        Returns
+        -------
+        bool
+            False if the server is not running; then nothing is called.
+        """
         with self._outbox_lock:
             calls = self._calls
             if calls is not None:
                 calls.call(fn)
+        return calls is not None
 
     def call_in_order(self, fn, *args):
         """Have ``fn(*args)`` called on the loop, after what was sent before and before what is sent later.

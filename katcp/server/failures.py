@@ -1,0 +1,35 @@
+"""What clients are told when something goes wrong that is not their fault, or not plainly so."""
+
+from __future__ import absolute_import, division, print_function
+
+import threading
+import traceback
+
+from katcp import compat
+from katcp.message import Message
+
+
+def must_go_through(exc_type):
+    """Return whether an exception is Ctrl-C and this is the thread where somebody waits for it."""
+    return (issubclass(exc_type, KeyboardInterrupt)
+            and isinstance(threading.current_thread(), threading._MainThread))
+
+
+def reason_text(exc):
+    """Return the text of a FailReply; on Python 2 ``str()`` would fail on non-ASCII text."""
+    try:
+        return str(exc)
+    except UnicodeError:
+        return compat.text_type(exc)
+
+
+def traceback_text(exc_info, limit):
+    """Return a traceback of at most `limit` frames as clients are sent it."""
+    return "\n".join(traceback.format_exception(exc_info[0], exc_info[1], exc_info[2], limit))
+
+
+def reply_to_failed_message(client_conn, msg, exc_info):
+    """Answer a request whose handling failed outside of its handler; other messages need no answer."""
+    if msg.mtype == Message.REQUEST:
+        text = "%s: %s" % (exc_info[0].__name__, compat.lossy_str(exc_info[1]))
+        client_conn.reply(Message.reply_to_request(msg, "fail", text), msg)
