@@ -507,16 +507,19 @@ def _unescape(arg):
     return b"\\".join(parts)
 
 
-def _unescaped_arguments(line):
-    """Return the unescaped arguments of a line that separates them by single spaces."""
-    # All at once, separated by ESC.  Whatever is not as simple as it seems leaves a backslash.
-    raw = line.replace(b" ", b"\x1b").replace(b"\\_", b" ")
-    if _BACKSLASH in raw and line.find(b"\\\\") < 0:
-        raw = (raw.replace(b"\\n", b"\n").replace(b"\\t", b"\t").replace(b"\\r", b"\r")
-               .replace(b"\\0", b"\0").replace(b"\\@", b""))
-    if _BACKSLASH in raw:
-        return [_unescape(arg) if _BACKSLASH in arg else arg for arg in line.split(b" ")]
-    return raw.split(b"\x1b")
+def _unescaped_arguments(line, raw):
+    """Return the unescaped arguments of a line that separates them by single spaces.
+
+    `raw` is the same line with ESC for the separators and spaces unescaped already.
+    """
+    # Whatever is not as simple as it seems leaves a backslash.
+    if line.find(b"\\\\") < 0:
+        raw = raw.replace(b"\\n", b"\n").replace(b"\\@", b"")
+        if _BACKSLASH in raw:
+            raw = raw.replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
+        if _BACKSLASH not in raw:
+            return raw.split(b"\x1b")
+    return [_unescape(arg) if _BACKSLASH in arg else arg for arg in line.split(b" ")]
 
 
 def _refuse_escape(arg):
@@ -561,8 +564,8 @@ class MessageParser(object):
         KatcpTypeError
             If `line` is not a byte string.
         """
-        if (type(line) is not bytes or not line or _NUL in line or _LF in line or _CR in line
-                or _ESC in line or _TAB in line or line.find(b"  ") >= 0 or line[-1] == _SPACE):
+        if (type(line) is not bytes or _NUL in line or _LF in line or _CR in line or _ESC in line
+                or _TAB in line):
             return self._parse_carefully(line)
         head, space, rest = line.partition(b" ")
         mid = None
@@ -575,15 +578,22 @@ class MessageParser(object):
             mid = head[start + 1:-1]
             if known is None or not mid.isdigit():
                 return self._parse_carefully(line)
+        if not space:
+            arguments = []
+        elif _BACKSLASH in rest:
+            # All arguments at once, separated by ESC.  Most escapes are spaces.
+            raw = rest.replace(b" ", b"\x1b").replace(b"\\_", b" ")
+            arguments = _unescaped_arguments(rest, raw) if _BACKSLASH in raw else raw.split(b"\x1b")
+            if not all(arguments) and (rest.find(b"  ") >= 0 or rest[-1] == _SPACE):
+                return self._parse_carefully(line)
+        else:
+            arguments = rest.split(b" ")
+            if not all(arguments):
+                return self._parse_carefully(line)
         msg = _new_message(Message)
         msg.mtype, msg.name = known
         msg.mid = mid
-        if not space:
-            msg.arguments = []
-        elif _BACKSLASH in rest:
-            msg.arguments = _unescaped_arguments(rest)
-        else:
-            msg.arguments = rest.split(b" ")
+        msg.arguments = arguments
         return msg
 
     def _parse_carefully(self, line):
