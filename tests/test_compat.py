@@ -247,6 +247,19 @@ class TestFutures(tornado.testing.AsyncTestCase):
         self.assertIsInstance(seen[1], ValueError)
         self.assertIsInstance(seen[2], KeyError)
 
+    def test_done_futures_among_others_that_are_waited_for(self):
+        done = [compat.DoneFuture(i) for i in range(3)]
+        pending = concurrent.futures.Future()
+        threading.Timer(0.01, pending.set_result, (3,)).start()
+        finished, _ = concurrent.futures.wait(done + [pending], timeout=10)
+        self.assertEqual(sorted(future.result() for future in finished), [0, 1, 2, 3])
+        self.assertEqual(sorted(future.result() for future in concurrent.futures.as_completed(finished)),
+                         [0, 1, 2, 3])
+        self.assertFalse(done[0].cancel())
+        called = []
+        done[0].add_done_callback(called.append)
+        self.assertEqual(called, done[:1])
+
     def test_done_futures_can_be_yielded(self):
         self.assertEqual(self.io_loop.run_sync(lambda: compat.done_future(5)), 5)
         with self.assertRaises(ValueError):
