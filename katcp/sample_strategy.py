@@ -231,16 +231,17 @@ class SampleStrategy(object):
                 self.attach()
             except Exception:
                 log.exception("Could not attach a sampling strategy to sensor %r", self._sensor.name)
-        # The inform callback may have cancelled.
-        if self._is_running():
-            self._start_timers()
+        self._start_timers()
 
     def _is_running(self):
         """Whether reports may be made; to be asked in the loop's thread."""
         return self._begun is self._wanted
 
     def _start_timers(self):
-        """Begin what the strategy does on time; called in the loop's thread, after `attach`."""
+        """Begin what the strategy does on time; called in the loop's thread, after `attach`.
+
+        A callback of `attach` may have cancelled the strategy.
+        """
 
     def cancel_timeouts(self):
         """Remove pending timers; called in the loop's thread."""
@@ -272,7 +273,7 @@ class SampleStrategy(object):
         try:
             if reading is not None:
                 stored = getattr(sensor, "_current_reading", None)
-                if stored is not stored_before and stored is not reading:
+                if stored is not stored_before:
                     reading = stored
                 # With this, updates of other threads wait for their turn, which is after this one.
                 self._newest_reading = reading

@@ -229,8 +229,6 @@ class SamplePeriod(SampleStrategy):
         reading = self._read_sensor()
         if reading is not None:
             self.inform(reading)
-            if not self._is_running():
-                return
         now = self.ioloop.time()
         spacing = max(self._period, MIN_TIMER_SPACING)
         self.next_time += spacing
@@ -402,8 +400,6 @@ class SampleEventRate(SampleStrategy):
             # Reading a sensor may set it, and so have made the report already.
             elif now >= self._not_after:
                 self.inform(reading)
-                if not self._is_running():
-                    return
         elif self._not_after > now + spacing:
             # The clock has been set back since the last report.
             self._not_after = now + spacing

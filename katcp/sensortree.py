@@ -316,19 +316,21 @@ class BooleanSensorTree(GenericSensorTree):
         if not_ok is None:
             return
         for child in updates:
-            # Another thread may set the child again while we look at it, and come here before us.
-            is_false = None
-            while is_false != self._is_false_child(parent, child):
-                is_false = not is_false if is_false is not None else self._is_false_child(parent, child)
+            while True:
+                is_false = self._is_false_child(parent, child)
                 if is_false:
                     not_ok.add(child)
                 else:
                     not_ok.discard(child)
-        # The same with the parent: whoever comes last must have looked last.
-        value = None
-        while value != (not not_ok):
+                # Another thread may have set the child since, and have been here before us.
+                if self._is_false_child(parent, child) == is_false:
+                    break
+        while True:
             value = not not_ok
             parent.set_value(value)
+            # The same here: whoever sets the parent last must have looked last.
+            if (not not_ok) == value:
+                break
 
     def _is_false_child(self, parent, child):
         return self._is_linked(parent, child) and not child.value()

@@ -323,6 +323,36 @@ class TestSamplePeriod(SamplingTestCase):
         self.assert_reported()
 
     @timewarp_test
+    def test_cancel_keeps_timer_quiet(self):
+        pending = self.watch_timers()
+        yield self.start(SamplePeriod, 10)
+        self.assertEqual(len(pending), 1)
+        self.assert_reported(3)
+        self.ioloop_time = 10
+        # The timer is due in the very iteration in which the strategy is cancelled.
+        self.io_loop.add_callback(self.strategy.cancel)
+        yield self.wake_ioloop()
+        yield self.set_ioloop_time(1000)
+        self.assert_reported()
+        self.assertEqual(pending, [])
+
+    @timewarp_test
+    def test_callback_cancels(self):
+        pending = self.watch_timers()
+
+        def inform(sensor, reading):
+            self.reports.append(reading)
+            if len(self.reports) == 2:
+                strategy.cancel()
+
+        strategy = SamplePeriod(inform, self.sensor, 10, ioloop=self.io_loop)
+        strategy.start()
+        for _ in range(4):
+            yield self.set_ioloop_time(self.ioloop_time + 10)
+        self.assert_reported(3, 3)
+        self.assertEqual(pending, [])
+
+    @timewarp_test
     def test_late(self):
         self.ioloop_time = 50000
         yield self.start(SamplePeriod, 10)
@@ -765,6 +795,19 @@ class RateTests(object):
         self.assert_reported(13)
 
     @timewarp_test
+    def test_periodic_timer_fires_early(self):
+        self.ioloop_time = 50000
+        yield self.start_it()
+        self.ioloop_time = 100
+        self.strategy.cancel_timeouts()
+        self.strategy._periodic_sampling()
+        self.assert_reported(3)
+        yield self.set_ioloop_time(104.4)
+        self.assert_reported()
+        yield self.set_ioloop_time(104.5)
+        self.assert_reported(3)
+
+    @timewarp_test
     def test_restart(self):
         yield self.start_it()
         self.set(13)
@@ -796,15 +839,45 @@ class RateTests(object):
 
     @timewarp_test
     def test_cancel_keeps_timers_quiet(self):
-        # Both timers are due in the iteration after the cancellation.
+        # Both are due in the very iteration in which the strategy is cancelled.
         yield self.start_it()
         self.set(13)
         self.assert_reported(3)
         self.ioloop_time = 100
-        self.strategy.cancel()
+        self.io_loop.add_callback(self.strategy.cancel)
         yield self.wake_ioloop()
         yield self.set_ioloop_time(1000)
         self.assert_reported()
+
+    @timewarp_test
+    def test_no_more_timers_than_needed(self):
+        pending = self.watch_timers()
+        yield self.start_it()
+        for i in range(5):
+            self.set(13 + self.step * i)
+        self.assertEqual(len(pending), 2)
+        yield self.set_ioloop_time(1.5)
+        self.assertEqual(len(pending), 1)
+        for i in range(1, 5):
+            # Reports only put off the periodic one.
+            self.ioloop_time += 1.5
+            before = list(pending)
+            self.set(33 + self.step * i)
+            self.assertEqual(pending, before)
+        yield self.wake_ioloop()
+        self.set(3)
+        self.assertEqual(len(pending), 2)
+        # Timers that the clock was set back under are replaced.
+        self.ioloop_time = 1
+        self.set(13)
+        self.assertEqual(len(pending), 2)
+        yield self.set_ioloop_time(2.5)
+        self.assertEqual(len(pending), 1)
+        self.set(23)
+        self.assertEqual(len(pending), 2)
+        self.strategy.cancel()
+        yield self.wake_ioloop()
+        self.assertEqual(pending, [])
 
     @timewarp_test
     def test_failing_sensor(self):
@@ -829,6 +902,8 @@ class RateTests(object):
         self.sensor.read = fail
         with LogRecorder("katcp.sampling") as log:
             yield self.set_ioloop_time(9)
+            yield self.wake_ioloop()
+            yield self.wake_ioloop()
             self.assertEqual(len(log.records), 1)
         self.sensor.read = read
         yield self.set_ioloop_time(13.5)

@@ -674,10 +674,13 @@ class TestAggregateSensorTree(unittest.TestCase):
 
     def test_remove_after_unlinking(self):
         tree, (s0, s1) = self.tree, self.sensors[:2]
-        tree.add(s0, add_up, (s1,))
+        rule = mock.Mock()
+        tree.add(s0, rule, (s1,))
         tree.remove_links(s0, [s1])
         self.assertNotIn(s0, tree)
+        self.assertEqual(rule.call_count, 2)
         tree.remove(s0)
+        self.assertEqual(rule.call_count, 2)
         tree.add(s0, add_up, (s1,))
         s1.set_value(3)
         self.assert_values(3, 3)

@@ -67,3 +67,25 @@ class SamplingTestCase(TimewarpAsyncTestCase):
         """Check the values reported since the last time, and forget them."""
         self.assertEqual([reading[2] for reading in self.reports], list(values))
         del self.reports[:]
+
+    def watch_timers(self):
+        """Return a list that always holds the handles of the timers that are pending from now on."""
+        pending = []
+        call_at, remove_timeout = self.io_loop.call_at, self.io_loop.remove_timeout
+
+        def watched_call_at(deadline, callback):
+            def run():
+                pending.remove(handle)
+                callback()
+
+            handle = call_at(deadline, run)
+            pending.append(handle)
+            return handle
+
+        def watched_remove_timeout(handle):
+            remove_timeout(handle)
+            if handle in pending:
+                pending.remove(handle)
+
+        self.io_loop.call_at, self.io_loop.remove_timeout = watched_call_at, watched_remove_timeout
+        return pending
