@@ -301,7 +301,8 @@ class TestDecoration(unittest.TestCase):
                 self.assertIn("Int()", str(caught.exception))
 
     def test_unknown_options(self):
-        for decorator, prefix in ((request, ""), (return_reply, "return_reply "), (send_reply, "send_reply ")):
+        for decorator, prefix in ((request, ""), (return_reply, "return_reply "),
+                                  (send_reply, "send_reply ")):
             with self.assertRaises(TypeError) as caught:
                 decorator(Int(), foo=1)
             self.assertEqual(str(caught.exception), prefix + "does not take keyword argument(s) ['foo'].")
@@ -478,7 +479,8 @@ class TestArgumentLists(unittest.TestCase):
             self.assertEqual(make_reply("x", types, ("ok", 1, "a"), 5), Message.reply("x", "ok", 1, "a"))
         self.assertEqual(make_reply("x", (), ["fail", "why"], 5), Message.reply("x", "fail", "why"))
         self.assertEqual(make_reply("x", (Timestamp(),), ("ok", 1.5), 4), Message.reply("x", "ok", "1500"))
-        for values in (("fail",), ("fail", None), ("fail", 1, 2), ("ok",), ("ok", 1, 2), ("invalid", 1), "ok"):
+        for values in (("fail",), ("fail", None), ("fail", 1, 2), ("ok",), ("ok", 1, 2),
+                       ("invalid", 1), "ok"):
             with self.assertRaises(ValueError):
                 make_reply("x", (Int(),), values, 5)
         for values in (None, Message.reply("x"), iter(["ok", 1])):
