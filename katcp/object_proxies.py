@@ -259,6 +259,9 @@ class AbstractWrapper(AbstractProxy):
         return object.__getattribute__(self, name)
 
     def __getattr__(self, name):
+        if name == "__subject__":
+            # There is none yet, or its function has failed: once more, for the error.
+            return object.__getattribute__(self, name)
         return getattr(self.__subject__, name)
 
     def __setattr__(self, name, value):
