@@ -137,9 +137,36 @@ def _copy_outcome(target, source):
     compat.copy_outcome(source, target)
 
 
-# {ioloop: set of the LoopCalls that have not ended}
-_calls_by_ioloop = weakref.WeakKeyDictionary()
-_calls_lock = threading.Lock()
+# {ioloop: set of who wants to know when it is closed}
+_watchers = weakref.WeakKeyDictionary()
+_watchers_lock = threading.Lock()
+
+
+def watch_loop(ioloop, watcher):
+    """Have ``watcher.loop_has_ended()`` called, in the thread of `ioloop`, when a manager closes it.
+
+    Parameters
+    ----------
+    ioloop : tornado.ioloop.IOLoop
+    watcher : object
+        It is kept until then; see `unwatch_loop`.
+    """
+    with _watchers_lock:
+        _watchers.setdefault(ioloop, set()).add(watcher)
+
+
+def unwatch_loop(ioloop, watcher):
+    """Undo `watch_loop`; nothing happens if there is nothing to undo."""
+    with _watchers_lock:
+        _watchers.get(ioloop, set()).discard(watcher)
+
+
+def loop_has_ended(ioloop):
+    """Tell all who watch `ioloop` that it is closed; called by whoever closes it."""
+    with _watchers_lock:
+        watchers = list(_watchers.pop(ioloop, ()))
+    for watcher in watchers:
+        watcher.loop_has_ended()
 
 
 class LoopCall(object):
@@ -164,8 +191,7 @@ class LoopCall(object):
         self._future = compat.ConcurrentFuture()
         # The pending future that `fn` returned, and our callback to it.
         self._pending = None
-        with _calls_lock:
-            _calls_by_ioloop.setdefault(ioloop, set()).add(self)
+        watch_loop(ioloop, self)
         if not compat.add_callback_if_open(ioloop, self._run):
             self.loop_has_ended()
 
@@ -202,7 +228,7 @@ class LoopCall(object):
             raise compat.AnyTimeoutError("Timeout")
         finally:
             if future.done():
-                self._end()
+                unwatch_loop(self._ioloop, self)
             # A traceback keeps this frame, which must not keep the exception in turn.
             self = future = None
 
@@ -222,49 +248,17 @@ class LoopCall(object):
             compat.remove_done_callback(pending, callback)
 
     def loop_has_ended(self):
+        """Give up: nothing will ever run on the loop again."""
         try:
             raise RuntimeError("IOLoop is closing")
         except RuntimeError:
             compat.fail(self._future, sys.exc_info())
 
-    def _end(self):
-        with _calls_lock:
-            calls = _calls_by_ioloop.get(self._ioloop)
-            if calls is not None:
-                calls.discard(self)
-
     def _ended_late(self, future):
-        self._end()
+        unwatch_loop(self._ioloop, self)
         if future.cancelled():
             return
         exc_info = compat.future_exc_info(future)
         if exc_info is not None:
             log.error("Unhandled exception in call of %r, for which nobody waits any more",
                       self._fn, exc_info=exc_info)
-
-
-def loop_has_ended(ioloop):
-    """Let those who wait for calls into `ioloop`, which is closed, go on with ``RuntimeError``."""
-    with _calls_lock:
-        calls = list(_calls_by_ioloop.pop(ioloop, ()))
-    for call in calls:
-        call.loop_has_ended()
-
-
-def watch_loop(ioloop, watcher):
-    """Have ``watcher.loop_has_ended()`` called, in the thread of `ioloop`, when a manager closes it.
-
-    Parameters
-    ----------
-    ioloop : tornado.ioloop.IOLoop
-    watcher : object
-        It is kept until then; see `unwatch_loop`.
-    """
-    with _calls_lock:
-        _calls_by_ioloop.setdefault(ioloop, set()).add(watcher)
-
-
-def unwatch_loop(ioloop, watcher):
-    """Undo `watch_loop`; nothing happens if there is nothing to undo."""
-    with _calls_lock:
-        _calls_by_ioloop.get(ioloop, set()).discard(watcher)

@@ -181,7 +181,7 @@ class TestLoopCall(LoopThreadTestCase):
         with self.assertRaises(SystemExit):
             LoopCall(self.ioloop, exit_, ()).wait(5)
         self.assertEqual(LoopCall(self.ioloop, later, ("3",)).wait(5), 3)
-        self.assertEqual(list(handover._calls_by_ioloop.get(self.ioloop, ())), [])
+        self.assertEqual(list(handover._watchers.get(self.ioloop, ())), [])
 
     def test_timeout(self):
         self.start_loop()
@@ -209,7 +209,7 @@ class TestLoopCall(LoopThreadTestCase):
         self.assertEqual(len(log.records), 1)
         self.assertIn("nobody waits", log.messages[0])
         self.assertIs(log.records[0].exc_info[0], KeyError)
-        self.assertEqual(list(handover._calls_by_ioloop.get(self.ioloop, ())), [])
+        self.assertEqual(list(handover._watchers.get(self.ioloop, ())), [])
 
     def test_a_timeout_of_the_function_itself(self):
         def fail():
@@ -241,6 +241,17 @@ class TestLoopCall(LoopThreadTestCase):
         handover.loop_has_ended(self.ioloop)
         blocked.join(5)
         self.assertEqual(outcome, ["IOLoop is closing"])
+
+    def test_watching_a_loop(self):
+        watcher, other = mock.Mock(), mock.Mock()
+        handover.watch_loop(self.ioloop, watcher)
+        handover.watch_loop(self.ioloop, other)
+        handover.unwatch_loop(self.ioloop, other)
+        handover.loop_has_ended(self.ioloop)
+        handover.loop_has_ended(self.ioloop)
+        watcher.loop_has_ended.assert_called_once_with()
+        self.assertFalse(other.loop_has_ended.called)
+        handover.unwatch_loop(self.ioloop, other)
 
     def test_a_closed_loop(self):
         self.ioloop.close()
