@@ -6,7 +6,7 @@ import unittest
 from katcp.message import Message
 from katcp.server.device_log import DeviceLogger
 from tests.support import mock
-from tests.support.devices import Device4, Device5, ServerTestCase, in_all_modes
+from tests.support.devices import Device4, Device5, ServerTests, in_all_modes
 
 
 class Records(logging.Handler):
@@ -259,7 +259,7 @@ class TestLogToPython(unittest.TestCase):
         self.assertRaises(ValueError, self.log, "warn", "1", "root", "x", "y")
 
 
-class _OnTheWire(ServerTestCase):
+class _OnTheWire(ServerTests):
     def test_log_informs_reach_all_clients(self):
         clients = [self.connect(), self.connect()]
         with mock.patch("katcp.server.time.time", return_value=1234):

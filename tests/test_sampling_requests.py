@@ -13,7 +13,7 @@ from katcp.sampling import SampleStrategy
 from katcp.sensor import Sensor
 from katcp.server.sampling_requests import SensorStatus
 from tests.support import mock
-from tests.support.devices import Device4, Device5, Device51, ServerTestCase, in_all_modes
+from tests.support.devices import Device4, Device5, Device51, ServerTests, in_all_modes
 
 
 def status(timestamp, rest):
@@ -24,7 +24,7 @@ def fail(text):
     return bytes(Message.reply("sensor-sampling", "fail", text))
 
 
-class _SamplingTestCase(ServerTestCase):
+class _SamplingTestCase(ServerTests):
     timestamp = b"12345.000000"
 
     def in_loop(self, fn, *args):

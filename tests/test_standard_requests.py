@@ -12,7 +12,7 @@ from katcp.sensor import Sensor
 from katcp.server import DeviceServer
 from katcp.server.connections import ClientRequestConnection
 from tests.support import mock
-from tests.support.devices import Device4, Device5, Device51, ServerTestCase, in_all_modes
+from tests.support.devices import Device4, Device5, Device51, ServerTestCase, ServerTests, in_all_modes
 
 STANDARD_REQUESTS = ["client-list", "halt", "help", "log-level", "restart", "sensor-list",
                      "sensor-sampling", "sensor-sampling-clear", "sensor-value", "version-list",
@@ -43,7 +43,7 @@ class Queue(object):
         self.items.append(item)
 
 
-class _StandardRequests(ServerTestCase):
+class _StandardRequests(ServerTests):
     """Each request with what comes back, as it is on the wire."""
 
     # request, lines that come back; a message id in the request is expected in all of them

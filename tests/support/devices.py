@@ -55,8 +55,8 @@ class Device51(Device5):
     PROTOCOL_INFO = FLAGS["5.1"]
 
 
-class ServerTestCase(unittest.TestCase):
-    """A test case with a running server, which it talks to over a socket."""
+class ServerTests(object):
+    """Mixin for test cases: a running server, which is talked to over a socket."""
 
     device_class = Device5
     concurrency = (True, True)
@@ -84,9 +84,21 @@ class ServerTestCase(unittest.TestCase):
         return client
 
 
-def in_all_modes(namespace, test_case):
-    """Put a subclass of `test_case` for each concurrency mode into a test module's namespace."""
+class ServerTestCase(ServerTests, unittest.TestCase):
+    """A test case with a running server in the default concurrency mode."""
+
+
+def in_all_modes(namespace, tests):
+    """Put a test case for each concurrency mode into a test module's namespace.
+
+    Parameters
+    ----------
+    namespace : dict
+        The ``globals()`` of the module.
+    tests : class
+        A subclass of `ServerTests`, which is no test case itself.
+    """
     for mode, concurrency in CONCURRENCY.items():
-        name = test_case.__name__.lstrip("_") + mode
-        namespace[name] = type(name, (test_case, unittest.TestCase), {
-            "concurrency": concurrency, "__module__": test_case.__module__})
+        name = "Test" + tests.__name__.lstrip("_") + mode
+        namespace[name] = type(name, (tests, unittest.TestCase), {
+            "concurrency": concurrency, "__module__": tests.__module__})

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import socket
+import struct
 
 
 class RawClient(object):
@@ -65,6 +66,11 @@ class RawClient(object):
             if not received:
                 return data
             data += received
+
+    def abort(self):
+        """Close the connection with a reset."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
 
     def close(self):
         """Close the connection."""
