@@ -23,6 +23,9 @@ log = logging.getLogger("katcp.sampling")
 # In seconds.  Deadlines this late or later mean "never": no timer is made for them.
 AGE_OF_UNIVERSE = 4.32329886e17
 
+# How many updates wait for a loop before somebody looks whether it still exists.
+_MANY_UPDATES = 100
+
 # What `_wanted` of a strategy is after `cancel`.
 _CANCELLED = object()
 
@@ -47,19 +50,25 @@ def update_in_ioloop(update):
     """
     @functools.wraps(update)
     def updater(self, sensor, reading):
-        if get_thread_ident() != self._ioloop_thread_id:
-            if isinstance(self, SampleStrategy):
-                self._queue_foreign_update(update, sensor, reading)
+        in_loop = get_thread_ident() == self._ioloop_thread_id
+        try:
+            running = self._begun is self._wanted
+        except AttributeError:
+            # Not a strategy, but somebody's own observer.
+            if in_loop:
+                update(self, sensor, reading)
             else:
                 self.ioloop.add_callback(update, self, sensor, reading)
-        elif isinstance(self, SampleStrategy):
+            return
+        if not in_loop:
+            self._queue_foreign_update(update, sensor, reading)
+        elif running:
             # The newest reading itself comes again where one decorated method calls another.
             if self._foreign_updates and reading is not self._newest_reading:
-                self._handle_foreign_updates()
-            if self._begun is self._wanted:
-                self._newest_reading = reading
-                update(self, sensor, reading)
-        else:
+                self._handle_foreign_updates(self._foreign_updates[-1])
+                if self._begun is not self._wanted:
+                    return
+            self._newest_reading = reading
             update(self, sensor, reading)
     return updater
 
@@ -326,38 +335,44 @@ class SampleStrategy(object):
 
     def _queue_foreign_update(self, update, sensor, reading):
         """Have ``update(self, sensor, reading)`` called in the loop's thread; called in any other."""
-        if ioloop_is_closed(self.ioloop):
-            return
-        if self._foreign_updates is None:
+        queue = self._foreign_updates
+        if queue is None:
             # Two threads may be here at the same time.
-            self.__dict__.setdefault("_foreign_updates", collections.deque())
+            queue = self.__dict__.setdefault("_foreign_updates", collections.deque())
         queued = [update, sensor, reading]
-        self._foreign_updates.append(queued)
+        queue.append(queued)
+        if len(queue) > _MANY_UPDATES and ioloop_is_closed(self.ioloop):
+            queue.clear()
+            return
         # One call for each update keeps the order among sensors.
-        call_in_loop = self._call_in_loop or self.ioloop.add_callback
-        call_in_loop(self._handle_foreign_updates, queued)
+        (self._call_in_loop or self.ioloop.add_callback)(self._handle_foreign_updates, queued)
 
-    def _handle_foreign_updates(self, last=None):
-        """Handle what other threads have set, up to the queue entry `last` (by default everything)."""
+    def _handle_foreign_updates(self, last):
+        """Handle what other threads have set, up to the queue entry `last`; called in the loop's thread."""
         self._ioloop_thread_id = get_thread_ident()
         queue = self._foreign_updates
-        while queue and (last is None or last[0] is not None):
+        # Unless `last` has been handled before.
+        while last[0] is not None and queue:
             queued = queue.popleft()
             update, sensor, reading = queued
             queued[0] = None
-            if not self._is_running():
+            if self._begun is not self._wanted:
                 continue
-            handled_before, self._newest_reading = self._newest_reading, reading
+            handled_before = self._newest_reading
+            self._newest_reading = reading
             try:
                 update(self, sensor, reading)
-                if (handled_before is not None and handled_before is not reading
-                        and getattr(sensor, "_current_reading", None) is handled_before):
-                    # The other thread had stored its reading, but came to telling us only after a
-                    # newer one had been stored and handled.  That one has to be our last word.
-                    self._newest_reading = handled_before
-                    update(self, sensor, handled_before)
+                if handled_before is not None and handled_before is not reading:
+                    self._check_last_word(update, sensor, handled_before)
             except Exception:
                 log.exception("Could not handle an update of sensor %r", sensor.name)
+
+    def _check_last_word(self, update, sensor, handled_before):
+        # A thread may have stored its reading, but have come to telling us only after a newer one had
+        # been stored and handled.  That one has to be our last word.
+        if getattr(sensor, "_current_reading", None) is handled_before:
+            self._newest_reading = handled_before
+            update(self, sensor, handled_before)
 
 
 def _format_param(param):

@@ -133,7 +133,7 @@ def _positive(convert, param, complaint):
 def _differs(value, other):
     """Whether two sensor values are different; NaN is like itself here."""
     try:
-        return bool(value != other) and (value == value or other == other)
+        return value != other and (value == value or other == other)
     except Exception:
         # Values that know no equality, such as arrays.
         return True
@@ -330,9 +330,8 @@ class SampleEventRate(SampleStrategy):
 
     def _sensor_changed(self, reading):
         """Return whether `reading` differs from the last report."""
-        _, status, value = reading
-        _, last_status, last_value = self._last_reading_sent
-        return status != last_status or _differs(value, last_value)
+        last_reading = self._last_reading_sent
+        return reading[1] != last_reading[1] or _differs(reading[2], last_reading[2])
 
     @update_in_ioloop
     def update(self, sensor, reading):
@@ -351,7 +350,8 @@ class SampleEventRate(SampleStrategy):
         # Before the report: its callback may set the sensor, and so bring us here again.
         self._last_reading_sent = reading
         self._not_before = now + self._shortest_period
-        self._not_after = now + max(self._longest_period, MIN_TIMER_SPACING)
+        longest = self._longest_period
+        self._not_after = now + (longest if longest > MIN_TIMER_SPACING else MIN_TIMER_SPACING)
         if self._periodic_timeout_handle is not None and self._next_periodic > self._not_after:
             # The clock has been set back, and the timer would take that much longer.
             self._arm_periodic_timer()
@@ -479,9 +479,9 @@ class SampleDifferentialRate(SampleEventRate):
         self._last_reading_sent = (None, None, 1e99)
 
     def _sensor_changed(self, reading):
-        _, status, value = reading
-        _, last_status, last_value = self._last_reading_sent
-        return status != last_status or _differs_by_more(value, last_value, self.difference)
+        last_reading = self._last_reading_sent
+        return (reading[1] != last_reading[1]
+                or _differs_by_more(reading[2], last_reading[2], self.difference))
 
     def get_sampling(self):
         return SampleStrategy.DIFFERENTIAL_RATE

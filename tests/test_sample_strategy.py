@@ -618,10 +618,10 @@ class TestClosedLoop(unittest.TestCase):
         ioloop.close()
         self.assertEqual(len(reports), 1)
         self.assertIn(strategy, sensor._observers)
-        for value in range(10):
+        for value in range(500):
             sensor.set_value(value)
         self.assertEqual(len(reports), 1)
-        self.assertFalse(strategy._foreign_updates)
+        self.assertTrue(len(strategy._foreign_updates) < 200)
 
 
 class TestInform(SamplingTestCase):
