@@ -41,6 +41,9 @@ DELIVERY_BUDGET = 0.01
 # Output of one delivery is sent early when it exceeds this, to bound memory and to let the peer start.
 EARLY_FLUSH_SIZE = 256 * 1024
 
+# So many chunks of input are read and dropped before the socket is closed.
+MAX_DISCARDED_READS = 64
+
 _WOULD_BLOCK = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
 
 
@@ -535,11 +538,8 @@ class LineConnection(object):
             exc_info = exc_info[1]
         if exc_info:
             self.error = exc_info
-        elif self._unsent:
-            try:
-                self._send_queued()
-            except socket.error as exc:
-                self.error = exc
+        else:
+            self._send_last_output()
         if self._write_futures:
             self._resolve_write_futures()
         self._unregister()
@@ -557,6 +557,19 @@ class LineConnection(object):
                 compat.future_exc_info(future)  # nobody is obliged to look at it
             self._write_futures = None
         self._schedule_close_callback()
+
+    def _send_last_output(self):
+        try:
+            if self._unsent:
+                self._send_queued()
+            # Closing a socket with input unread resets the connection, and the OS drops what it has
+            # not sent yet.
+            for _ in range(MAX_DISCARDED_READS):
+                if self._eof or not self._recv():
+                    break
+        except socket.error as exc:
+            if exc.errno not in _WOULD_BLOCK:
+                self.error = exc
 
     def _schedule_close_callback(self):
         callback, self._close_callback = self._close_callback, None
