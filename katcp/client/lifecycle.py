@@ -79,6 +79,7 @@ class ClientLifecycle(object):
         self._ioloop = None
         self.ioloop_thread_id = None
         self._run_state = NEW
+        self._run_number = 0
         # Held for moments only, to change _run_state.
         self._run_lock = threading.Lock()
         self._init_state_per_run(None)
@@ -186,6 +187,7 @@ class ClientLifecycle(object):
             if self._run_state in (STARTED, STOPPING) or self._running.is_set() or self._thread_is_alive():
                 raise RuntimeError("Device client already started.")
             previous, self._run_state = self._run_state, STARTED
+            self._run_number += 1
         try:
             ioloop = self._ioloop = manager.get_ioloop()
             in_loop = compat.running_ioloop() is ioloop
@@ -257,6 +259,7 @@ class ClientLifecycle(object):
 
     @gen.coroutine
     def _stop_in_loop(self, timeout):
+        run_number = self._run_number
         try:
             self._about_to_stop()
             self._running.clear()
@@ -266,7 +269,8 @@ class ClientLifecycle(object):
             self._disconnect()
             yield self._stopped.until_set(timeout)
         finally:
-            self._end_run()
+            if run_number == self._run_number:  # somebody may have been quicker to start the next
+                self._end_run()
 
     def _about_to_stop(self):
         """Hook: what has to happen before the connection is closed."""

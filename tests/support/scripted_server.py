@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import threading
+from timeit import default_timer
 
 V5_GREETING = (b"#version-connect katcp-library scripted-1.0 build\n"
                b"#version-connect katcp-protocol 5.0-MI\n"
@@ -112,14 +113,12 @@ class ScriptedServer(object):
 
     def wait_for(self, condition, timeout=5):
         """Block until ``condition(server)`` is true; AssertionError if it does not become so."""
+        give_up = default_timer() + timeout
         with self._changed:
-            for _ in range(1000000):
-                if condition(self):
-                    return
-                before = len(self.lines), self.connections_made, len(self.connections)
-                self._changed.wait(timeout)
-                if before == (len(self.lines), self.connections_made, len(self.connections)):
+            while not condition(self):
+                if default_timer() >= give_up:
                     raise AssertionError("Server waited in vain; it got {!r}".format(self.lines[-10:]))
+                self._changed.wait(max(0, give_up - default_timer()))
 
     def wait_for_lines(self, number, timeout=5):
         """Block until that many lines were received in all, and return them."""
