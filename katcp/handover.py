@@ -166,7 +166,10 @@ def loop_has_ended(ioloop):
     with _watchers_lock:
         watchers = list(_watchers.pop(ioloop, ()))
     for watcher in watchers:
-        watcher.loop_has_ended()
+        try:
+            watcher.loop_has_ended()
+        except Exception:
+            log.exception("Unhandled exception telling %r that its ioloop is closed", watcher)
 
 
 class LoopCall(object):

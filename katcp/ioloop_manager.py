@@ -128,7 +128,7 @@ class IOLoopManager(object):
         with self._start_lock:
             run = self._run
             if (run is not None and run.state == run.STOPPING
-                    and compat.runs_in_this_thread(run.ioloop)):
+                    and run.thread is threading.current_thread()):
                 # What the loop runs while it is being stopped is about this loop, not the next.
                 return run.ioloop
             if self._ioloop is None:

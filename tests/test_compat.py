@@ -375,7 +375,7 @@ class TestLoops(unittest.TestCase):
         self.addCleanup(self.ioloop.close)
 
     def test_a_new_loop_is_nobodys_current_loop(self):
-        self.assertIsNot(tornado.ioloop.IOLoop.current(instance=False), self.ioloop)
+        self.assertIsNot(compat.current_ioloop(), self.ioloop)
 
     def test_state_of_a_loop(self):
         self.assertFalse(compat.runs_in_this_thread(self.ioloop))
