@@ -490,9 +490,15 @@ class ThreadsafeFuture(ConcurrentFuture):
     Coroutines can yield it and, on Python 3, await it; ``result(timeout)`` blocks.
     """
 
-    if not PY2:
+    if ON_ASYNCIO:
         def __await__(self):
             return asyncio.wrap_future(self).__await__()
+    elif not PY2:
+        def __await__(self):
+            if _in_asyncio_task():
+                return asyncio.wrap_future(self).__await__()
+            # Tornado 4.5's own loop takes concurrent futures, but none of asyncio's.
+            return TornadoFuture.__await__(self)
 
 
 def resolve(future, result=None):
