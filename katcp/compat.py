@@ -289,6 +289,7 @@ class DoneFuture(ConcurrentFuture):
     _state = "FINISHED"
     _waiters = []
     _done_callbacks = ()
+    _traceback = None  # asked for by the futures package on Python 2
 
     def __init__(self, result=None, exception=None):
         self._result = result

@@ -10,6 +10,7 @@ from __future__ import absolute_import, division, print_function
 import functools
 import inspect
 import logging
+import sys
 import threading
 import time
 from concurrent.futures import Future, TimeoutError  # noqa: F401
@@ -28,6 +29,9 @@ log = logging.getLogger("katcp.ioloop_manager")
 
 # How many seconds the asyncio tasks that are left when a managed loop stops have to end themselves.
 TASK_END_TIMEOUT = 0.5
+# How many seconds longer to block than a function that knows its own timeout may take: what it has to
+# say when its time is up tells more than that it is.
+TIMEOUT_GRACE = 0.1
 
 
 def with_relative_timeout(timeout, future, io_loop=None):
@@ -56,13 +60,11 @@ def with_relative_timeout(timeout, future, io_loop=None):
 class _ManagedRun(object):
     """One run of a loop in a thread of ours, from `IOLoopManager.start` until the loop is closed."""
 
-    # The states, in the order in which a run goes through them.
-    RUNNING, STOPPING, ENDED = range(3)
-
     def __init__(self, ioloop):
         self.ioloop = ioloop
-        self.state = self.RUNNING
         self.thread = None
+        # Whether the loop has been told to stop; its manager can then begin the next run.
+        self.stopping = False
         # What `IOLoopManager.stop` has returned.
         self.stop_futures = []
 
@@ -106,7 +108,7 @@ class IOLoopManager(object):
         self._running = threading.Event()
         self._start_lock = threading.Lock()
         self._daemonize = False
-        # The latest `_ManagedRun`.
+        # The latest `_ManagedRun`, until its loop is closed.
         self._run = None
         # The futures of stops asked for before the managed loop was started.
         self._early_stop_futures = []
@@ -127,7 +129,7 @@ class IOLoopManager(object):
         """
         with self._start_lock:
             run = self._run
-            if (run is not None and run.state == run.STOPPING
+            if (run is not None and run.stopping
                     and run.thread is threading.current_thread()):
                 # What the loop runs while it is being stopped is about this loop, not the next.
                 return run.ioloop
@@ -190,7 +192,7 @@ class IOLoopManager(object):
                 raise RuntimeError("Call get_ioloop() or set_ioloop() first")
             if not self._ioloop_managed:
                 self._running.set()
-            elif self._run is not None and self._run.state == _ManagedRun.RUNNING:
+            elif self._run is not None and not self._run.stopping:
                 raise RuntimeError("Seems that managed ioloop has already been started, can only "
                                    "restart after stop()")
             else:
@@ -221,7 +223,8 @@ class IOLoopManager(object):
         handover.loop_has_ended(run.ioloop)
         with self._start_lock:
             self._retire(run)
-            run.state = run.ENDED
+            if self._run is run:
+                self._run = None
         self._logger.info("Managed tornado IOloop %s stopped", run.ioloop)
         for future in run.stop_futures:
             compat.resolve(future)
@@ -269,10 +272,10 @@ class IOLoopManager(object):
         future = compat.ThreadsafeFuture()
         with self._start_lock:
             run, ioloop = self._run, self._ioloop
-            if run is not None and run.state != run.ENDED and ioloop in (None, run.ioloop):
+            if run is not None and ioloop in (None, run.ioloop):
                 # The end of the run resolves the future, whatever becomes of the callback.
                 run.stop_futures.append(future)
-                if run.state == run.RUNNING:
+                if not run.stopping:
                     compat.add_callback_if_open(
                         run.ioloop, self._stop_on_loop, run.ioloop, future, callback)
                 return future
@@ -320,8 +323,8 @@ class IOLoopManager(object):
 
     def _halt(self, run):
         with self._start_lock:
-            if run.state == run.RUNNING:
-                run.state = run.STOPPING
+            if not run.stopping:
+                run.stopping = True
                 self._retire(run)
         run.ioloop.stop()
 
@@ -391,31 +394,40 @@ class IOLoopThreadWrapper(object):
         Raises
         ------
         concurrent.futures.TimeoutError
-            When the time is up (it can be caught as ``tornado.gen.TimeoutError`` as well).  The call
-            goes on in the loop all the same.
+            When the time is up (it can be caught as ``tornado.gen.TimeoutError`` as well); the call
+            goes on in the loop all the same.  Also when `fn` fails with ``tornado.gen.TimeoutError``.
         RuntimeError
             If called in the thread of the loop, or if the loop is closed.
         Exception
             What `fn`, or its future, raised, with the original traceback.
         """
-        return self._call(fn, args, kwargs, timeout or self.default_timeout)
-
-    def _call(self, fn, args, kwargs, limit):
-        if (compat.runs_in_this_thread(self.ioloop)
-                or self._thread_id is not None and self._thread_id == get_thread_ident()):
+        if (compat.runs_in_this_thread(self.ioloop) or self._thread_id == get_thread_ident()
+                and not compat.ioloop_is_closed(self.ioloop)):
             raise RuntimeError("Cannot call a thread-wrapped object from the ioloop")
-        return handover.LoopCall(self.ioloop, fn, args, kwargs).wait(limit)
+        try:
+            return handover.LoopCall(self.ioloop, fn, args, kwargs).wait(
+                timeout or self.default_timeout)
+        except compat.GenTimeoutError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            # Who blocks expects the other kind of TimeoutError.
+            both = compat.AnyTimeoutError(*error.args)
+            compat.reraise((type(both), both, sys.exc_info()[2]))
 
     def decorate_callable(self, callable_):
         """Return a function that calls `callable_` with `call_in_ioloop`.
 
-        If it is given the keyword argument ``timeout`` (seconds), that is how long it may block; it
-        is passed on to `callable_` if that takes such an argument.
+        If it is given the keyword argument ``timeout`` (seconds), that is how long it may block.  A
+        `callable_` that takes such an argument is given it, too, and gets a moment longer to end on
+        its own account.
         """
         def decorated(*args, **kwargs):
             timeout = kwargs.get("timeout")
-            if "timeout" in kwargs and not compat.accepts_keyword(callable_, "timeout"):
-                del kwargs["timeout"]
+            if "timeout" in kwargs:
+                if not compat.accepts_keyword(callable_, "timeout"):
+                    del kwargs["timeout"]
+                elif timeout:
+                    timeout += TIMEOUT_GRACE
             return self.call_in_ioloop(callable_, args, kwargs, timeout)
 
         for name in functools.WRAPPER_ASSIGNMENTS:

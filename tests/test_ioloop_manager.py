@@ -19,6 +19,7 @@ from katcp import compat
 from katcp.ioloop_manager import (
     IOLoopManager, IOLoopThreadWrapper, ThreadSafeMethodAttrWrapper, with_relative_timeout)
 from katcp.object_proxies import ObjectProxy
+from katcp.waiting import AsyncEvent
 from tests.support import mock
 from tests.support.clock import TimewarpAsyncTestCase
 from tests.support.logs import LogRecorder
@@ -553,6 +554,28 @@ class TestIOLoopThreadWrapper(ThreadWrapperTestCase):
         self.assertEqual(self.wrapper.call_in_ioloop(lambda: 3, (), {}, timeout=LONG), 3)
         self.wrapper.default_timeout = None
         self.assertEqual(self.wrapper.call_in_ioloop(lambda: 3, (), {}), 3)
+
+    def test_timeouts_of_the_function_itself(self):
+        def fail():
+            raise tornado.gen.TimeoutError("inner")
+
+        for error in (concurrent.futures.TimeoutError, tornado.gen.TimeoutError):
+            with self.assertRaises(error) as caught:
+                self.wrapper.call_in_ioloop(fail, (), {})
+            self.assertEqual(str(caught.exception), "inner")
+
+    def test_what_a_function_says_when_its_own_time_is_up(self):
+        @tornado.gen.coroutine
+        def request(timeout):
+            try:
+                yield AsyncEvent(self.ioloop).until_set(timeout=timeout)
+            except tornado.gen.TimeoutError:
+                raise tornado.gen.Return("request timed out")
+
+        self.wrapper.default_timeout = None
+        with mock.patch("katcp.ioloop_manager.TIMEOUT_GRACE", LONG):
+            self.assertEqual(
+                self.wrapper.decorate_callable(request)(timeout=0.001), "request timed out")
 
     def test_calls_in_the_thread_of_the_loop_are_refused(self):
         def call(wrapper):
