@@ -410,7 +410,7 @@ class SamplingRequests(object):
 
 def _one_line(exc):
     """Return the text of an exception for a fail reply."""
-    return " ".join(str(exc).split()) or type(exc).__name__
+    return " ".join(str(exc).splitlines()) or type(exc).__name__
 
 
 def _milliseconds(seconds):
