@@ -12,7 +12,7 @@ from katcp.version import find_version as _find_version
 __version__ = _find_version("katcp")
 
 from katcp import (  # noqa: E402,F401
-    client, compat, core, ioloop_manager, kattypes, object_proxies, sampling, server)
+    client, compat, core, ioloop_manager, kattypes, object_proxies, sampling, sensortree, server)
 from katcp.client import (  # noqa: E402,F401
     AsyncClient, BlockingClient, CallbackClient, DeviceClient)
 from katcp.core import (  # noqa: E402,F401
@@ -20,3 +20,5 @@ from katcp.core import (  # noqa: E402,F401
     KatcpSyntaxError, KatcpTypeError, Message, MessageParser, ProtocolFlags, Sensor)
 from katcp.server import (  # noqa: E402,F401
     AsyncDeviceServer, DeviceLogger, DeviceServer, DeviceServerBase)
+from katcp.sensortree import (  # noqa: E402,F401
+    AggregateSensorTree, BooleanSensorTree, GenericSensorTree)

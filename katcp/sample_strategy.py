@@ -16,15 +16,12 @@ import logging
 
 import tornado.ioloop
 
-from katcp.compat import get_thread_ident, ioloop_is_closed, is_bytes, is_text, lossy_str
+from katcp.compat import add_callback_if_open, get_thread_ident, is_bytes, is_text, lossy_str
 
 log = logging.getLogger("katcp.sampling")
 
 # In seconds.  Deadlines this late or later mean "never": no timer is made for them.
 AGE_OF_UNIVERSE = 4.32329886e17
-
-# How many updates wait for a loop before somebody looks whether it still exists.
-_MANY_UPDATES = 100
 
 # What `_wanted` of a strategy is after `cancel`.
 _CANCELLED = object()
@@ -58,7 +55,7 @@ def update_in_ioloop(update):
             if in_loop:
                 update(self, sensor, reading)
             else:
-                self.ioloop.add_callback(update, self, sensor, reading)
+                add_callback_if_open(self.ioloop, update, self, sensor, reading)
             return
         if not in_loop:
             self._queue_foreign_update(update, sensor, reading)
@@ -341,11 +338,11 @@ class SampleStrategy(object):
             queue = self.__dict__.setdefault("_foreign_updates", collections.deque())
         queued = [update, sensor, reading]
         queue.append(queued)
-        if len(queue) > _MANY_UPDATES and ioloop_is_closed(self.ioloop):
-            queue.clear()
-            return
         # One call for each update keeps the order among sensors.
-        (self._call_in_loop or self.ioloop.add_callback)(self._handle_foreign_updates, queued)
+        if self._call_in_loop is not None:
+            self._call_in_loop(self._handle_foreign_updates, queued)
+        elif not add_callback_if_open(self.ioloop, self._handle_foreign_updates, queued):
+            queue.clear()
 
     def _handle_foreign_updates(self, last):
         """Handle what other threads have set, up to the queue entry `last`; called in the loop's thread."""

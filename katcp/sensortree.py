@@ -188,7 +188,8 @@ class GenericSensorTree(object):
                     self._parent_to_children[parent].discard(child)
                     self._child_to_parents[child].discard(parent)
             for sensor in [parent] + old_children:
-                if sensor in self and not self._child_to_parents[sensor] and not self._parent_to_children[sensor]:
+                linked = self._child_to_parents.get(sensor) or self._parent_to_children.get(sensor)
+                if sensor in self and not linked:
                     self._remove_sensor(sensor)
                     sensor.detach(self)
         self.recalculate(parent, children)
