@@ -23,6 +23,8 @@ import time
 
 clock = getattr(time, "perf_counter", time.time)
 
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
+
 
 def make_arguments(messages, groups, seed=1):
     """Return the arguments of each message: `groups` times (bool, int, float, text)."""
@@ -31,7 +33,7 @@ def make_arguments(messages, groups, seed=1):
     for _ in range(messages):
         arguments = []
         for _ in range(groups):
-            text = u"".join(rng.choice(string.printable) for _ in range(rng.randrange(40)))
+            text = u"".join(rng.choice(PRINTABLE) for _ in range(rng.randrange(40)))
             arguments += [rng.random() < 0.5, rng.randrange(1001), rng.random(), text]
         result.append(tuple(arguments))
     return result

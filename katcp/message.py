@@ -498,12 +498,15 @@ _MAX_ERROR_TEXT = 1000
 def _unescape(arg):
     """Return the unescaped form of an argument."""
     # Between double backslashes every other backslash begins an escape of its own.
-    parts = [part.replace(b"\\_", b" ").replace(b"\\@", b"").replace(b"\\n", b"\n")
-             .replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
-             .replace(b"\\e", b"\x1b") for part in arg.split(b"\\\\")]
-    for part in parts:
+    parts = arg.split(b"\\\\")
+    for i, part in enumerate(parts):
         if _BACKSLASH in part:
-            _refuse_escape(arg)
+            part = (part.replace(b"\\_", b" ").replace(b"\\n", b"\n").replace(b"\\@", b"")
+                    .replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
+                    .replace(b"\\e", b"\x1b"))
+            if _BACKSLASH in part:
+                _refuse_escape(arg)
+            parts[i] = part
     return b"\\".join(parts)
 
 
@@ -584,7 +587,7 @@ class MessageParser(object):
             # All arguments at once, separated by ESC.  Most escapes are spaces.
             raw = rest.replace(b" ", b"\x1b").replace(b"\\_", b" ")
             arguments = _unescaped_arguments(rest, raw) if _BACKSLASH in raw else raw.split(b"\x1b")
-            if not all(arguments) and (rest.find(b"  ") >= 0 or rest[-1] == _SPACE):
+            if not all(arguments) and (line.find(b"  ") >= 0 or line[-1] == _SPACE):
                 return self._parse_carefully(line)
         else:
             arguments = rest.split(b" ")
@@ -610,7 +613,7 @@ class MessageParser(object):
         if not fields[-1]:
             fields.pop()
         head = fields[0]
-        if len(fields) == 1 and head[-1:] == b"\n":
+        if len(fields) == 1 and line[-1:] == b"\n":
             # A message without arguments has always been accepted with its newline.
             head = head[:-1]
         arguments = [self._parse_arg(arg) for arg in fields[1:]]
