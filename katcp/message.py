@@ -613,7 +613,7 @@ class MessageParser(object):
         if not fields[-1]:
             fields.pop()
         head = fields[0]
-        if len(fields) == 1 and line[-1:] == b"\n":
+        if line[-1:] == b"\n":
             # A message without arguments has always been accepted with its newline.
             head = head[:-1]
         arguments = [self._parse_arg(arg) for arg in fields[1:]]

@@ -55,6 +55,12 @@ class TestAttrDict(unittest.TestCase):
         del d.items
         self.assertEqual(list(d.items()), [("a", 1)])
 
+    def test_item_does_not_hide_special_methods(self):
+        d = AttrDict({"__len__": 1, "__reduce_ex__": 2, "__deepcopy__": 3})
+        self.assertEqual(d.__len__(), 3)
+        self.assertEqual(copy.copy(d), d)
+        self.assertEqual(d["__len__"], 1)
+
     def test_property_of_subclass(self):
         class WithProperty(AttrDict):
             def _get(self):
