@@ -133,12 +133,14 @@ class TestInforms(LoggerTestCase):
     def test_nothing_is_formatted_for_nobody(self):
         self.python_logger.setLevel(logging.ERROR)
 
-        class Costly(object):
-            def __str__(self):
-                raise AssertionError("formatted")
-            __repr__ = __str__
-
-        self.log.info("%s", Costly())
+        costly = mock.MagicMock()
+        self.log.info("%s", costly)
+        self.assertEqual(costly.__str__.call_count, 0)
+        self.log.error("%s", costly)
+        self.assertGreater(costly.__str__.call_count, 0)
+        self.server.mass_inform.reset_mock()
+        self.handler.records[:] = []
+        self.log.info("%s", costly)
         self.assertEqual(self.informs(), [])
         self.assertEqual(self.handler.records, [])
 

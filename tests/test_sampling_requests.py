@@ -398,6 +398,22 @@ class _Strategies(_SamplingTestCase):
         self.server.add_sensor(new)
         self.assertEqual(self.query(client, b"an.int"), b"differential-rate 2 0 1000")
 
+    def test_a_client_may_sample_the_new_sensor_before_the_old_ones_strategies_are_moved(self):
+        client = self.connect()
+        client.ask(b"?sensor-sampling an.int differential 2")
+        old = self.server.get_sensor("an.int")
+        new = self.server._sensors["an.int"] = Sensor.integer("an.int")
+        client.ask(b"?sensor-sampling an.int event")
+        self.in_loop(self.server._move_sampling, old, new)
+        self.assertEqual(self.query(client, b"an.int"), b"event")
+        self.assertEqual((len(old._observers), len(new._observers)), (0, 1))
+
+    def test_a_sensor_named_often_costs_one_strategy(self):
+        client = self.connect()
+        with mock.patch.object(SampleStrategy, "get_strategy", side_effect=SampleStrategy.get_strategy) as get_strategy:
+            client.ask(b"?sensor-sampling an.int,a.float,an.int,an.int event")
+        self.assertEqual(get_strategy.call_count, 2)
+
     def test_replaced_by_a_sensor_that_the_strategy_does_not_suit(self):
         client = self.connect()
         client.ask(b"?sensor-sampling an.int differential 2")

@@ -1,5 +1,6 @@
 from __future__ import absolute_import, division, print_function
 
+import re
 import threading
 import unittest
 
@@ -201,6 +202,18 @@ class _StandardRequests(ServerTests):
         self.server.remove_sensor("a.bool")
         self.assertEqual(client.ask(b"?sensor-list a.bool"), [b"!sensor-list fail Unknown\\_sensor\\_name."])
 
+    def test_many_sensors(self):
+        names = ["many.%03d" % number for number in range(600)]
+        for name in names:
+            self.server.add_sensor(Sensor.integer(name))
+        client = self.connect()
+        for request in b"?sensor-list[7]", b"?sensor-value[8]":
+            lines = client.ask(request + b" /many/")
+            self.assertEqual(lines.pop(), b"!" + request[1:] + b" ok 600")
+            self.assertEqual(set([line.split(b" ")[0] for line in lines]), {b"#" + request[1:]})
+            self.assertEqual(sorted(re.findall(r"many\.\d+ ", b" ".join(lines).decode())),
+                             [name + " " for name in names])
+
     def test_sensors_that_compute_their_value_when_read(self):
         class Polled(Sensor):
             def read(self):
@@ -336,10 +349,24 @@ class TestHandlersDirectly(HandlersTestCase):
             def inform(self, msg):
                 self.informs.append(msg)
 
-        msg = Message.request("sensor-list", "an.int", mid=7)
+        msg = Message.request("sensor-list", "/t$/", mid=7)
         self.server.request_sensor_list(ClientRequestConnection(Connection(), msg), msg)
         self.assertEqual(Connection.informs, [
+            Message.inform("sensor-list", "a.float", "A Float.", "", "float", -123.4, 123.4, mid=7),
             Message.inform("sensor-list", "an.int", "An Integer.", "count", "integer", -5, 5, mid=7)])
+
+    def test_informs_go_through_the_inform_of_one_request(self):
+        msg = Message.request("sensor-list")
+        req = ClientRequestConnection(None, msg)
+        req.inform = mock.Mock()
+        self.server.request_sensor_list(req, msg)
+        self.assertEqual(req.inform.call_count, 5)
+
+    def test_no_informs_after_the_reply(self):
+        msg = Message.request("sensor-list")
+        req = ClientRequestConnection(mock.Mock(), msg)
+        req.reply("ok")
+        self.assertRaises(RuntimeError, self.server.request_sensor_list, req, msg)
 
     def test_restart(self):
         with self.assertRaises(FailReply) as caught:

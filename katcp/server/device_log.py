@@ -145,7 +145,7 @@ class DeviceLogger(object):
                 msg, args = "%s", (lossy_str(text),)
             if timestamp is not None:
                 prefix = "katcp timestamp: %r " % (timestamp,)
-                msg = (prefix.replace("%", "%%") if args else prefix) + lossy_str(msg)
+                msg = prefix + lossy_str(msg)
             python_logger.log(python_level, msg, *args)
         if informing:
             server = self._device_server
@@ -211,9 +211,7 @@ def _format(msg, args):
     if len(args) == 1 and isinstance(args[0], dict) and args[0]:
         values = args[0]  # as Python's logging does
     try:
-        if args or "%" in msg:
-            return msg % values, True
-        return msg, True
+        return msg % values, True
     except Exception:
         pass
     # Anything may be logged: objects that are no strings, and ones whose own conversion fails.

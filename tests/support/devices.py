@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import logging
 import unittest
 
 from katcp.protocol import ProtocolFlags
@@ -67,7 +68,10 @@ class ServerTests(object):
         self.addCleanup(self.stop_server)
 
     def make_server(self):
-        server = self.device_class("127.0.0.1", 0)
+        # Not the default one: clients set its level, which must not be felt elsewhere.
+        logger = logging.getLogger("katcp.tests.device")
+        logger.setLevel(logging.NOTSET)
+        server = self.device_class("127.0.0.1", 0, logger=logger)
         server.set_concurrency_options(*self.concurrency)
         return server
 
