@@ -71,12 +71,12 @@ class TestSensorComparisonMixin(unittest.TestCase):
     def test_assert_sensors_equal_description(self):
         other = Sensor.string("a.string")
         sensors = [self.sensor, other]
-        self.case.assert_sensors_equal_description(sensors, {
-            "a.string": {"value": ""}, "an.int": {"value": 3, "units": "count"}})
+        self.case.assert_sensors_equal_description(sensors, [
+            {"name": "a.string", "value": ""}, {"name": "an.int", "value": 3, "units": "count"}])
         self.assertIsNone(self.case.maxDiff)
-        for wrong in ({"an.int": {}},
-                      {"an.int": {}, "a.string": {}, "more": {}},
-                      {"an.int": {"value": 4}, "a.string": {}}):
+        for wrong in ([{"name": "an.int"}],
+                      [{"name": "an.int"}, {"name": "a.string"}, {"name": "more"}],
+                      [{"name": "an.int", "value": 4}, {"name": "a.string"}]):
             with self.assertRaises(AssertionError):
                 self.case.assert_sensors_equal_description(sensors, wrong)
 

@@ -116,19 +116,16 @@ class SensorComparisonMixin(object):
         ----------
         actual_sensors : iterable of katcp.Sensor
             The sensors, in any order.
-        desired_description : dict
-            Sensor name to what `assert_sensor_equal_description` takes.
+        desired_description : iterable of dict
+            One for each sensor, in any order: what `assert_sensor_equal_description` takes, with the key
+            ``name``.
         """
         self.maxDiff = None
-        actual_sensors = list(actual_sensors)
-        self.assertEqual(sorted(sensor.name for sensor in actual_sensors),
-                         sorted(desired_description))
-        actual, desired = {}, {}
-        for sensor in actual_sensors:
-            description = dict(desired_description[sensor.name])
-            description.setdefault("name", sensor.name)
-            desired[sensor.name] = description
-            actual[sensor.name] = self._get_sensor_description(sensor, desired_keys=description)
+        desired = dict((description["name"], description) for description in desired_description)
+        sensors = dict((sensor.name, sensor) for sensor in actual_sensors)
+        self.assertEqual(sorted(sensors), sorted(desired))
+        actual = dict((name, self._get_sensor_description(sensor, desired_keys=desired[name]))
+                      for name, sensor in sensors.items())
         self.assertEqual(actual, desired)
 
     def assert_sensors_value_conditions(self, actual_sensors, value_tests):

@@ -48,8 +48,8 @@ class RequestAssertions(object):
 
     def _compare(self, what, them, expected, received):
         missing, unexpected = expected - received, received - expected
-        self.test.assertFalse(
-            missing or unexpected,
+        self.test.assertEqual(
+            received, expected,
             "%s list differs from expected list.\nThese %s are missing:\n%s\n"
             "Found these unexpected %s:\n%s"
             % (what, them, _lines(missing), them, _lines(unexpected)))
