@@ -640,7 +640,10 @@ if PY2:
         """Return a new IOLoop that is nobody's current loop."""
         return tornado.ioloop.IOLoop(make_current=False)
 else:
-    from tornado.platform.asyncio import AsyncIOLoop
+    if ON_ASYNCIO:
+        from katcp.tolerant_loop import TolerantIOLoop as AsyncIOLoop
+    else:
+        from tornado.platform.asyncio import AsyncIOLoop
 
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop (an asyncio one on Python 3)."""
