@@ -623,6 +623,11 @@ else:
 
         To be called in the thread that runs `ioloop`; concurrent futures may be resolved anywhere.
         """
+        if TORNADO_MAJOR == 5 and type(future) is TornadoFuture and not future.done():
+            # Tornado's own schedules its callbacks on whatever loop is the current one of the thread
+            # that resolves it.
+            future._loop = ioloop
+            future.__class__ = LoopFuture
         ioloop.add_future(future, callback)
 
     def add_threadsafe_callback(future, callback):
