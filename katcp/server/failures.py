@@ -25,7 +25,11 @@ def reason_text(exc):
 
 def traceback_text(exc_info, limit):
     """Return a traceback of at most `limit` frames as clients are sent it."""
-    return "\n".join(traceback.format_exception(exc_info[0], exc_info[1], exc_info[2], limit))
+    entries = traceback.format_exception(exc_info[0], exc_info[1], exc_info[2], limit)
+    if exc_info[2] is None:
+        # Futures of Python 2 may hold exceptions that were never raised.
+        entries.insert(0, "Traceback (most recent call last):\n")
+    return "\n".join(entries)
 
 
 def reply_to_failed_message(client_conn, msg, exc_info):
