@@ -371,6 +371,9 @@ class TestManagedLoop(ManagerTestCase):
     def test_a_loop_that_somebody_else_runs_is_left_alone(self):
         other = IOLoopManager()
         ioloop = other.get_ioloop()
+        listener = socket.socket()
+        self.addCleanup(listener.close)
+        ioloop.add_handler(listener, lambda fd, events: None, ioloop.READ)
         other.start(timeout=LONG)
         try:
             self.manager.set_ioloop(ioloop)
@@ -379,6 +382,7 @@ class TestManagedLoop(ManagerTestCase):
                 self.manager.join(LONG)
             self.assertEqual(log.messages[0], "Error running tornado IOloop: ")
             self.assertEqual(self.run_on(ioloop, lambda: 3), 3)
+            listener.getsockname()
         finally:
             other.stop().result(LONG)
 
@@ -407,6 +411,7 @@ class TestManagedLoop(ManagerTestCase):
                 outcome.append(str(exc))
 
         thread = threading.Thread(target=call)
+        thread.daemon = True
         thread.start()
         started.wait(LONG)
         self.manager.stop().result(LONG)

@@ -73,9 +73,11 @@ class TestAsyncEvent(WaitingTestCase):
         seen = []
         future = self.event.until_set()
         future.add_done_callback(lambda future: seen.append(self.event.is_set()))
+        future.followers = mock.Mock(
+            source_done=lambda future: seen.append(self.event.is_set()))
         self.event.set()
         yield tornado.gen.moment
-        self.assertEqual(seen, [True])
+        self.assertEqual(seen, [True, True])
 
     @gen_test
     def test_a_pulse_wakes_who_waited(self):
@@ -168,10 +170,16 @@ class TestAsyncEvent(WaitingTestCase):
     def test_the_timeout_runs_on_the_given_loop(self):
         other = mock.Mock(spec=["time", "call_at", "remove_timeout", "asyncio_loop"])
         other.time.return_value = 50
-        future = AsyncEvent(other).until_set(timeout=3)
+        event = AsyncEvent(other)
+        future = event.until_set(timeout=3)
         self.assertEqual(other.call_at.call_args[0][0], 53)
         other.call_at.call_args[0][1]()
         self.assertIsInstance(future.exception(), tornado.gen.TimeoutError)
+        self.assertFalse(other.remove_timeout.called)
+        # And is taken back when the wait ends before.
+        future = event.until_set(timeout=3)
+        event.set()
+        other.remove_timeout.assert_called_once_with(other.call_at.return_value)
 
     @gen_test
     def test_bound_method_as_function(self):
@@ -669,15 +677,14 @@ class TestUntilAny(WaitingTestCase):
     def test_futures_of_other_threads(self):
         first, second = compat.ConcurrentFuture(), compat.ConcurrentFuture()
         future = until_any(first, second)
-        told_in = []
-        future.add_done_callback(lambda future: told_in.append(compat.get_thread_ident()))
         thread = threading.Thread(target=second.set_result, args=(5,))
         with LogRecorder() as log:
             thread.start()
-            self.assertEqual((yield future), 5)
             thread.join()
+            # Nothing of ours is touched in the other thread.
+            self.assertFalse(future.done())
+            self.assertEqual((yield future), 5)
             yield tornado.gen.moment
-        self.assertEqual(told_in, [compat.get_thread_ident()])
         self.assertEqual([r for r in log.records if r.levelno > logging.DEBUG], [])
         self.assertEqual(first._done_callbacks, [])
 
@@ -780,6 +787,11 @@ class TestUntilSome(WaitingTestCase):
         self.assertEqual((yield until_some(*self.futures, done_at_least=2)), [(0, None), (1, None)])
         self.assertEqual(len((yield until_some(*self.futures, done_at_least=7))), 3)
         self.assertEqual(len((yield until_some(*self.futures, done_at_least=0))), 1)
+        pending = compat.new_future(self.io_loop)
+        some = until_some(pending, done_at_least=0)
+        self.assertFalse(some.done())
+        pending.set_result(1)
+        self.assertEqual((yield some), [(0, 1)])
 
     @gen_test
     def test_timeout_leaves_the_futures_alone(self):
