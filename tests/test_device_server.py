@@ -1,5 +1,6 @@
 from __future__ import absolute_import, division, print_function
 
+import doctest
 import gc
 import threading
 import unittest
@@ -10,6 +11,7 @@ import tornado.testing
 
 import katcp
 import katcp.server
+import katcp.server.device
 from katcp import compat
 from katcp.handlers import DeviceServerMetaclass
 from katcp.kattypes import Float, request, return_reply
@@ -90,6 +92,9 @@ class TestConstruction(unittest.TestCase):
 
     def test_help_is_in_the_class_itself(self):
         self.assertEqual(type(DeviceServer.__dict__["request_help"]), type(lambda: None))
+
+    def test_example(self):
+        self.assertEqual(doctest.testmod(katcp.server.device).failed, 0)
 
     def test_names_of_the_package(self):
         for name in "AsyncDeviceServer", "DeviceServer", "DeviceLogger":
@@ -429,6 +434,13 @@ class TestAsyncDeviceServer(tornado.testing.AsyncTestCase):
         reply = yield server.request_sensor_sampling_clear(req, Message.request("sensor-sampling-clear"))
         self.assertEqual(server._strategies, {client: {}})
         yield server.stop()
+
+    def test_made_in_a_thread_without_loop(self):
+        made = []
+        thread = threading.Thread(target=lambda: made.append(self.make()))
+        thread.start()
+        thread.join()
+        self.assertEqual(len(made), 1)
 
     def test_another_loop_may_be_set(self):
         server = self.make()

@@ -6,6 +6,8 @@ import collections
 import functools
 import sys
 
+import tornado.ioloop
+
 import katcp
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future
@@ -382,11 +384,20 @@ class AsyncDeviceServer(DeviceServer):
 
     Examples
     --------
-    >>> server = MyAsyncDeviceServer("localhost", 5000)  # doctest: +SKIP
-    >>> tornado.ioloop.IOLoop.current().add_callback(server.start)  # doctest: +SKIP
+    With a subclass ``Device``::
+
+        ioloop = tornado.ioloop.IOLoop.current()
+        server = Device("localhost", 5000)
+        ioloop.add_callback(server.start)
+        ioloop.start()
     """
 
     def __init__(self, *args, **kwargs):
         super(AsyncDeviceServer, self).__init__(*args, **kwargs)
         self.set_concurrency_options(thread_safe=False, handler_thread=False)
-        self.set_ioloop(compat.current_ioloop())
+        try:
+            ioloop = tornado.ioloop.IOLoop.current()
+        except RuntimeError:
+            # A thread without loop: then it is that of the thread that starts the server.
+            ioloop = None
+        self.set_ioloop(ioloop)

@@ -27,8 +27,10 @@ class DeviceLogger(object):
 
     Examples
     --------
-    >>> server.log.warn("Pump %d is slow", 3)
-    >>> server.log.error("Pump %d failed", 3, name="pumps", timestamp=time_of_failure)
+    In a handler of a device::
+
+        self.log.warn("Pump %d is slow", 3)
+        self.log.error("Pump %d failed", 3, name="pumps", timestamp=time_of_failure)
     """
 
     # Levels and their names, as in the specification's section on logging.

@@ -49,45 +49,32 @@ class StandardRequests(object):
     # --- about the device --------------------------------------------------------------------------
 
     def request_help(self, req, msg):
-        """Return help on the available requests.
-
-        Return a description of the available requests using a sequence of
-        #help informs.
+        """Describe what the device can be asked for.
 
         Parameters
         ----------
         request : str, optional
-            The name of the request to return help for (the default is to
-            return help for all requests).
+            The request to describe; without it, all are described.
 
         Informs
         -------
         request : str
-            The name of a request.
+            Name of a request. The informs are sorted by it.
         description : str
-            Documentation for the named request.
+            What the request does, what it takes, and what it answers.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the help succeeded.
-        informs : int
-            Number of #help inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
-            ?help
-            #help halt ...description...
-            #help help ...description...
-            ...
-            !help ok 5
-
-            ?help halt
-            #help halt ...description...
+            ?help watchdog
+            #help watchdog Answer,\\_to\\_show...
             !help ok 1
-
         """
         # Uses nothing of the server but its handler table: other classes borrow this very function.
         batch = InformBatch(req)
@@ -109,11 +96,11 @@ class StandardRequests(object):
         return req.make_reply("ok", 1)
 
     def request_watchdog(self, req, msg):
-        """Check that the server is still alive.
+        """Answer, to show that the device is alive.
 
         Returns
         -------
-        success : {'ok'}
+        ok
 
         Examples
         --------
@@ -121,43 +108,38 @@ class StandardRequests(object):
 
             ?watchdog
             !watchdog ok
-
         """
         return req.make_reply("ok")
 
     def request_version_list(self, req, msg):
-        """Request the list of versions of roles and subcomponents.
+        """Tell the versions of the device, its parts, and the protocol.
+
+        The informs include all that a client gets as #version-connect when it connects.
 
         Informs
         -------
         name : str
-            Name of the role or component.
+            What it is the version of: katcp-protocol, katcp-library, katcp-device, or a part of
+            this particular device.
         version : str
-            A string identifying the version of the component. Individual
-            components may define the structure of this argument as they
-            choose. In the absence of other information clients should treat
-            it as an opaque string.
-        build_state_or_serial_number : str
-            A unique identifier for a particular instance of a component.
-            This should change whenever the component is replaced or updated.
+            The version.
+        build : str, optional
+            Build state or serial number; another one means that the part was replaced or updated.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the version list succeeded.
-        informs : int
-            Number of #version-list inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
             ?version-list
-            #version-list katcp-protocol 5.0-MI
-            #version-list katcp-library katcp-python-0.4 katcp-python-0.4.1-py2
-            #version-list katcp-device foodevice-1.0 foodevice-1.0.0rc1
+            #version-list katcp-protocol 5.0-IM
+            #version-list katcp-library katcp-python-1.2.3 1.2.3
+            #version-list katcp-device receiver-api-1.0 receiver-2.5rc1
             !version-list ok 3
-
         """
         library_version = katcp.__version__
         versions = [
@@ -179,55 +161,36 @@ class StandardRequests(object):
     @request(Str(optional=True))
     @return_reply(Int())
     def request_request_timeout_hint(self, req, request):
-        """Return timeout hints for requests.
-
-        KATCP requests should generally take less than 5s to complete, but some
-        requests are unavoidably slow. This results in spurious client timeout
-        errors. This request provides timeout hints that clients can use to
-        select suitable request timeouts.
+        """Tell how long to wait for the replies to slow requests.
 
         Parameters
         ----------
         request : str, optional
-            The name of the request to return a timeout hint for (the default is
-            to return hints for all requests that have timeout hints). Returns
-            one inform per request. Must be an existing request if specified.
+            The request to tell about; without it, all that have a hint are listed.
 
         Informs
         -------
         request : str
-            The name of the request.
-        suggested_timeout : float
-            Suggested request timeout in seconds for the request. If
-            suggested_timeout is zero (0), no timeout hint is available.
+            Name of a request. The informs are sorted by it.
+        hint : float
+            How many seconds a client should wait for the reply; 0 if there is no suggestion.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the timeout hints succeeded.
-        informs : int
-            Number of #request-timeout-hint inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
             ?request-timeout-hint
-            #request-timeout-hint halt 5
-            #request-timeout-hint very-slow-request 500
-            ...
-            !request-timeout-hint ok 5
-
-            ?request-timeout-hint moderately-slow-request
-            #request-timeout-hint moderately-slow-request 20
+            #request-timeout-hint point-antenna 300.0
             !request-timeout-hint ok 1
 
-        Notes
-        -----
-        ?request-timeout-hint without a parameter will only return informs for
-        requests that have specific timeout hints, so it will most probably be a
-        subset of all the requests, or even no informs at all.
-
+            ?request-timeout-hint watchdog
+            #request-timeout-hint watchdog 0.0
+            !request-timeout-hint ok 1
         """
         if request:
             handler = self._request_handlers.get(request)
@@ -247,12 +210,13 @@ class StandardRequests(object):
     # --- life and death ----------------------------------------------------------------------------
 
     def request_halt(self, req, msg):
-        """Halt the device server.
+        """Stop the device server.
+
+        The reply comes first; then all clients are disconnected.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether scheduling the halt succeeded.
+        ok
 
         Examples
         --------
@@ -260,7 +224,7 @@ class StandardRequests(object):
 
             ?halt
             !halt ok
-
+            #disconnect Device\\_server\\_shutting\\_down.
         """
         self._call_after_reply(functools.partial(self.stop, timeout=None))
         future = ThreadsafeFuture()
@@ -268,12 +232,14 @@ class StandardRequests(object):
         return future
 
     def request_restart(self, req, msg):
-        """Restart the device server.
+        """Have the device server started anew.
+
+        The server only asks for it; whoever runs the server does it. If nobody is prepared to,
+        the request fails.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether scheduling the restart succeeded.
+        ok
 
         Examples
         --------
@@ -281,7 +247,6 @@ class StandardRequests(object):
 
             ?restart
             !restart ok
-
         """
         if self._restart_queue is None:
             raise FailReply("No restart queue registered -- cannot restart.")
@@ -292,33 +257,29 @@ class StandardRequests(object):
     # --- log -----------------------------------------------------------------------------------------
 
     def request_log_level(self, req, msg):
-        """Query or set the current logging level.
+        """Tell or set the level from which on #log informs are sent.
+
+        There is one level for all clients.
 
         Parameters
         ----------
-        level : {'all', 'trace', 'debug', 'info', 'warn', 'error', 'fatal', \
-                 'off'}, optional
-            Name of the logging level to set the device server to (the default
-            is to leave the log level unchanged).
+        level : {all, trace, debug, info, warn, error, fatal, off}, optional
+            The new level; without it, the level stays as it is.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether the request succeeded.
-        level : {'all', 'trace', 'debug', 'info', 'warn', 'error', 'fatal', \
-                 'off'}
-            The log level after processing the request.
+        ok : {all, trace, debug, info, warn, error, fatal, off}
+            The level, now.
 
         Examples
         --------
         ::
 
+            ?log-level debug
+            !log-level ok debug
+
             ?log-level
-            !log-level ok warn
-
-            ?log-level info
-            !log-level ok info
-
+            !log-level ok debug
         """
         if msg.arguments:
             try:
@@ -330,33 +291,25 @@ class StandardRequests(object):
     # --- clients -------------------------------------------------------------------------------------
 
     def request_client_list(self, req, msg):
-        """Request the list of connected clients.
-
-        The list of clients is sent as a sequence of #client-list informs.
+        """List the connected clients.
 
         Informs
         -------
-        addr : str
-            The address of the client as host:port with host in dotted quad
-            notation. If the address of the client could not be determined
-            (because, for example, the client disconnected suddenly) then
-            a unique string representing the client is sent instead.
+        address : str
+            Where a client connected from, as host:port.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the client list succeeded.
-        informs : int
-            Number of #client-list inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
             ?client-list
-            #client-list 127.0.0.1:53600
+            #client-list 10.0.0.17:40312
             !client-list ok 1
-
         """
         # A copy, since the loop thread changes the set.
         clients = self._client_conns.copy()
@@ -367,61 +320,45 @@ class StandardRequests(object):
     # --- sensors -------------------------------------------------------------------------------------
 
     def request_sensor_list(self, req, msg):
-        """Request the list of sensors.
-
-        The list of sensors is sent as a sequence of #sensor-list informs.
+        """List the sensors, with what there is to know about them.
 
         Parameters
         ----------
         name : str, optional
-            Name of the sensor to list (the default is to list all sensors).
-            If name starts and ends with '/' it is treated as a regular
-            expression and all sensors whose names contain the regular
-            expression are returned.
+            The sensor to list; without it, all are. Between two slashes stands a regular expression
+            (Python's), which selects the sensors in whose names it is found.
 
         Informs
         -------
         name : str
-            The name of the sensor being described.
+            Name of a sensor. The informs are sorted by it.
         description : str
-            Description of the named sensor.
+            What it measures.
         units : str
-            Units for the value of the named sensor.
-        type : str
-            Type of the named sensor.
-        params : list of str, optional
-            Additional sensor parameters (type dependent). For integer and
-            float sensors the additional parameters are the minimum and maximum
-            sensor value. For discrete sensors the additional parameters are
-            the allowed values. For all other types no additional parameters
-            are sent.
+            In which units; may be empty.
+        type : {integer, float, boolean, lru, discrete, string, timestamp, address}
+            Type of its values.
+        params : str, any number of them
+            For discrete sensors, the possible values. For integer and float ones the expected
+            minimum and maximum, if these are known.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the sensor list succeeded.
-        informs : int
-            Number of #sensor-list inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
-            ?sensor-list
-            #sensor-list psu.voltage PSU\\_voltage. V float 0.0 5.0
-            #sensor-list cpu.status CPU\\_status. \\@ discrete on off error
-            ...
-            !sensor-list ok 5
-
-            ?sensor-list cpu.power.on
-            #sensor-list cpu.power.on Whether\\_CPU\\_has\\_power. \\@ boolean
+            ?sensor-list wind.speed
+            #sensor-list wind.speed Speed\\_at\\_the\\_mast. m/s float 0.0 60.0
             !sensor-list ok 1
 
-            ?sensor-list /voltage/
-            #sensor-list psu.voltage PSU\\_voltage. V float 0.0 5.0
-            #sensor-list cpu.voltage CPU\\_voltage. V float 0.0 3.0
+            ?sensor-list /^door/
+            #sensor-list door.lower Lower\\_door. \\@ discrete open shut
+            #sensor-list door.upper Upper\\_door. \\@ discrete open shut
             !sensor-list ok 2
-
         """
         sensors = self._selected_sensors(msg)
         self._send_sensor_value_informs(req, sensors)
@@ -448,56 +385,39 @@ class StandardRequests(object):
         batch.send()
 
     def request_sensor_value(self, req, msg):
-        """Request the value of a sensor or sensors.
-
-        A list of sensor values as a sequence of #sensor-value informs.
+        """Tell the values of sensors.
 
         Parameters
         ----------
         name : str, optional
-            Name of the sensor to poll (the default is to send values for all
-            sensors). If name starts and ends with '/' it is treated as a
-            regular expression and all sensors whose names contain the regular
-            expression are returned.
+            The sensor to read; without it, all are. Between two slashes stands a regular expression
+            (Python's), which selects the sensors in whose names it is found.
 
         Informs
         -------
-        timestamp : float
-            Timestamp of the sensor reading in seconds since the Unix
-            epoch, or milliseconds for katcp versions <= 4.
-        count : {1}
-            Number of sensors described in this #sensor-value inform. Will
-            always be one. It exists to keep this inform compatible with
-            #sensor-status.
+        timestamp : timestamp
+            When the sensor was read: seconds since 1970 (UTC), milliseconds in version 4.
+        count : 1
+            Number of sensors in the inform.
         name : str
-            Name of the sensor whose value is being reported.
-        status : {'unknown', 'nominal', 'warn', 'error', 'failure', \
-                  'unreachable', 'inactive'}
-            Status of the sensor.
-        value : object
-            Value of the named sensor. Type depends on the type of the sensor.
+            Name of the sensor. The informs are sorted by it.
+        status : {unknown, nominal, warn, error, failure, unreachable, inactive}
+            What to think of the value.
+        value : depends on the sensor
+            The value.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the list of values succeeded.
-        informs : int
-            Number of #sensor-value inform messages sent.
+        ok : int
+            Number of informs.
 
         Examples
         --------
         ::
 
-            ?sensor-value
-            #sensor-value 1244631611.415231 1 psu.voltage nominal 4.5
-            #sensor-value 1244631611.415200 1 cpu.status nominal off
-            ...
-            !sensor-value ok 5
-
-            ?sensor-value cpu.power.on
-            #sensor-value 1244631611.415231 1 cpu.power.on nominal 0
+            ?sensor-value wind.speed
+            #sensor-value 1700000000.250000 1 wind.speed warn 14.5
             !sensor-value ok 1
-
         """
         sensors = self._selected_sensors(msg)
         major = self.PROTOCOL_INFO.major

@@ -55,89 +55,76 @@ class SamplingRequests(object):
     """
 
     def request_sensor_sampling(self, req, msg):
-        """Configure or query the way a sensor is sampled.
+        """Tell or set when the values of a sensor are reported to this client.
 
-        Sampled values are reported asynchronously using the #sensor-status
-        message.
+        Reports are #sensor-status informs. Each strategy but none begins with one, before the reply.
 
         Parameters
         ----------
         names : str
-            Name of the sensor whose sampling strategy to query or configure.
-            When configuring, it may be a comma-separated list of names, if the
-            server has the protocol flag B.
-        strategy : {'none', 'auto', 'event', 'differential', \
-                    'period', 'event-rate', 'differential-rate'}, optional
-            Type of strategy to use to report the sensor value. The
-            differential strategies may only be used with integer or float
-            sensors. If this parameter is supplied, it sets the new strategy.
-        params : list of str, optional
-            Additional strategy parameters (dependent on the strategy type).
-            For the differential strategy, the parameter is an integer or float
-            giving the amount by which the sensor value may change before an
-            updated value is sent.
-            For the period strategy, the parameter is the sampling period
-            in float seconds.
-            The event strategy has no parameters. Note that this has changed
-            from KATCPv4.
-            For the event-rate strategy, a minimum period between updates and
-            a maximum period between updates (both in float seconds) must be
-            given. If the event occurs more than once within the minimum period,
-            only one update will occur. Whether or not the event occurs, the
-            sensor value will be updated at least once per maximum period.
-            The differential-rate strategy takes a differential parameter and
-            minimum and maximum periods in that order.
+            The sensor. To set the strategy of several at once, their names with commas between them
+            (if the server has the protocol flag B); either all of them get it, or none.
+        strategy : str, optional
+            The new strategy; without it, the present one is told.
+        params : str, any number of them
+            As the strategy demands.
+
+            none
+                Report nothing.
+            auto
+                Report each update of the sensor.
+            event
+                Report when value or status change.
+            period seconds
+                Report regularly.
+            differential difference
+                Report when the value has changed by more than that since the last report, or the
+                status has changed. For numbers only, as is differential-rate.
+            event-rate shortest longest
+                As event, but no sooner than the shortest, and no later than the longest time in
+                seconds after the last report.
+            differential-rate difference shortest longest
+                As differential, with the same bounds.
+
+            In version 4 there are no -rate strategies, and the period is in milliseconds.
 
         Informs
         -------
-        timestamp : float
-            Timestamp of the sensor reading in seconds since the Unix
-            epoch, or milliseconds for katcp versions <= 4.
-        count : {1}
-            Number of sensors described in this #sensor-status inform. Will
-            always be one. It exists to keep this inform compatible with
-            #sensor-value.
+        timestamp : timestamp
+            When the sensor was read: seconds since 1970 (UTC), milliseconds in version 4.
+        count : 1
+            Number of sensors in the inform.
         name : str
-            Name of the sensor whose value is being reported.
-        status : {'unknown', 'nominal', 'warn', 'error', 'failure', \
-                  'unreachable', 'inactive'}
-            Status of the sensor.
-        value : object
-            Value of the named sensor. Type depends on the type of the sensor.
+            Name of the sensor.
+        status : {unknown, nominal, warn, error, failure, unreachable, inactive}
+            What to think of the value.
+        value : depends on the sensor
+            The value.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether the sensor-sampling request succeeded.
-        names : str
-            Name(s) of the sensor queried or configured.
-        strategy : {'none', 'auto', 'event', 'differential', \
-                    'period', 'event-rate', 'differential-rate'}
-            Name of the new or current sampling strategy for the sensor(s).
-        params : list of str
-            Additional strategy parameters (see description under Parameters).
+        ok : str
+            The name or names, as in the request.
+        strategy : str
+            The strategy, now.
+        params : str, any number of them
+            Its parameters.
 
         Examples
         --------
         ::
 
-            ?sensor-sampling cpu.power.on
-            !sensor-sampling ok cpu.power.on none
+            ?sensor-sampling wind.speed
+            !sensor-sampling ok wind.speed none
 
-            ?sensor-sampling cpu.power.on period 0.5
-            #sensor-status 1244631611.415231 1 cpu.power.on nominal 1
-            !sensor-sampling ok cpu.power.on period 0.5
+            ?sensor-sampling wind.speed event-rate 0.5 60
+            #sensor-status 1700000000.250000 1 wind.speed warn 14.5
+            !sensor-sampling ok wind.speed event-rate 0.5 60
 
-            if BULK_SET_SENSOR_SAMPLING is enabled then:
-
-            ?sensor-sampling cpu.power.on,fan.speed
-            !sensor-sampling fail Cannot\\_query\\_multiple\\_sensors.
-
-            ?sensor-sampling cpu.power.on,fan.speed period 0.5
-            #sensor-status 1244631611.415231 1 cpu.power.on nominal 1
-            #sensor-status 1244631611.415200 1 fan.speed nominal 10.0
-            !sensor-sampling ok cpu.power.on,fan.speed period 0.5
-
+            ?sensor-sampling door.lower,door.upper event
+            #sensor-status 1700000003.000000 1 door.lower nominal shut
+            #sensor-status 1699990000.125000 1 door.upper nominal shut
+            !sensor-sampling ok door.lower,door.upper event
         """
         return self._submit(self._sample, req, msg)
 
@@ -327,12 +314,13 @@ class SamplingRequests(object):
 
     @request()
     def request_sensor_sampling_clear(self, req):
-        """Set all sampling strategies for this client to none.
+        """Report no sensors to this client any more.
+
+        Sets the strategy of all sensors to none, as far as this client is concerned.
 
         Returns
         -------
-        success : {'ok', 'fail'}
-            Whether sending the list of devices succeeded.
+        ok
 
         Examples
         --------
@@ -340,7 +328,6 @@ class SamplingRequests(object):
 
             ?sensor-sampling-clear
             !sensor-sampling-clear ok
-
         """
         return self._submit(self._clear_sampling, req)
 
