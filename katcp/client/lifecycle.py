@@ -132,7 +132,10 @@ class ClientLifecycle(object):
         RuntimeError
             If a loop is set already.
         """
-        self._ioloop_manager.set_ioloop(ioloop, managed=False)
+        manager = self._ioloop_manager
+        if manager._ioloop is not None:  # the manager would take a loop of ours for somebody else's
+            raise RuntimeError("IOLoop instance already set")
+        manager.set_ioloop(ioloop, managed=False)
         self._ioloop = ioloop
         if ioloop is not None:
             # For those who wait for something before the start.

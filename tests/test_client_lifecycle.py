@@ -1,0 +1,816 @@
+"""Starting, stopping and restarting clients; and that nothing is left of them."""
+
+from __future__ import absolute_import, division, print_function
+
+import gc
+import socket
+import threading
+import time
+import unittest
+import weakref
+
+from tornado import gen
+from tornado.testing import gen_test
+
+from katcp import compat
+from katcp.client import AsyncClient, BlockingClient, CallbackClient, DeviceClient, Message, ProtocolFlags
+from katcp.client import connecting
+from katcp.client.connecting import TcpConnector
+from katcp.compat import get_thread_ident
+from katcp.ioloop_manager import IOLoopManager
+from tests.support import mock
+from tests.support.client_cases import CapturedLog, LIMIT, LoopTestCase, Recorder, ThreadedTestCase
+from tests.support.scripted_server import no_reply
+
+EVENTS = ("_stopped", "_running", "_waiting_to_retry", "_connected", "_disconnected",
+          "_received_protocol_info")
+
+
+def dead_address():
+    """Return an address where nobody listens."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    address = sock.getsockname()
+    sock.close()
+    return address
+
+
+class SilentListener(object):
+    """Takes no connections: attempts to connect never end, as with a host behind a black hole."""
+
+    def __init__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.address = self._listener.getsockname()
+        self._fillers = []
+        # A full backlog makes the OS drop what comes in.
+        for _ in range(5):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.address)
+            self._fillers.append(filler)
+
+    def close(self):
+        for sock in self._fillers + [self._listener]:
+            sock.close()
+
+
+class TestManaged(ThreadedTestCase):
+    def states(self, client):
+        return client.running(), client.is_connected(), client._stopped.isSet()
+
+    def test_states(self):
+        server = self.make_server()
+        client = self.make_client(DeviceClient, server)
+        self.assertEqual(self.states(client), (False, False, True))
+        self.assertIsNone(client.ioloop)
+        self.assertIsNone(client.ioloop_thread_id)
+        client.start()
+        self.assertIsNotNone(client.ioloop)
+        self.assertTrue(client.wait_connected(LIMIT))
+        self.assertEqual(self.states(client), (True, True, False))
+        client.stop()
+        client.join(LIMIT)
+        self.assertEqual(self.states(client), (False, False, True))
+        self.assertIsNotNone(client.ioloop)
+
+    def test_events_have_the_loop(self):
+        client = self.make_client(DeviceClient, self.make_server())
+        for _ in range(2):
+            client.start(timeout=LIMIT)
+            for name in EVENTS:
+                self.assertIs(getattr(client, name)._ioloop, client.ioloop)
+            client.stop()
+            client.join(LIMIT)
+
+    def test_threads(self):
+        server = self.make_server()
+        before = set(threading.enumerate())
+        client = self.make_client(DeviceClient, server)
+        self.assertEqual(set(threading.enumerate()), before)
+        for _ in range(3):
+            client.start(timeout=LIMIT)
+            self.assertTrue(client.wait_protocol(LIMIT))
+            self.assertEqual(len(threading.enumerate()), len(before) + 1)
+            client.stop(timeout=LIMIT)
+            client.join(timeout=LIMIT)
+            self.assertFalse(client._running.isSet())
+            self.assertEqual(set(threading.enumerate()), before)
+
+    def test_started_twice(self):
+        client = self.make_client(DeviceClient, self.make_server())
+        client.start()
+        with self.assertRaises(RuntimeError) as caught:
+            client.start()
+        self.assertEqual(str(caught.exception), "Device client already started.")
+        client.wait_running(LIMIT)
+        self.assertRaises(RuntimeError, client.start)
+
+    def test_started_before_the_thread_has_ended(self):
+        client = self.make_client(DeviceClient, self.make_server())
+        client.start(timeout=LIMIT)
+        release = threading.Event()
+        client.ioloop.add_callback(release.wait)
+        client.stop()
+        self.assertRaises(RuntimeError, client.start)
+        release.set()
+        client.join(LIMIT)
+        client.start(timeout=LIMIT)
+        self.assertTrue(client.wait_connected(LIMIT))
+
+    def test_stop_and_join_before_start(self):
+        for client in (DeviceClient("h", 1), AsyncClient("h", 1), BlockingClient("h", 1)):
+            with self.assertRaises(RuntimeError) as caught:
+                client.stop()
+            self.assertEqual(str(caught.exception), "Call start() before stop()")
+            with self.assertRaises(RuntimeError) as caught:
+                client.join()
+            self.assertEqual(str(caught.exception), "Cannot join if not started")
+            for name in ("running", "connected", "disconnected", "protocol"):
+                with self.assertRaises(RuntimeError) as caught:
+                    getattr(client, "wait_" + name)(timeout=1)
+                self.assertEqual(str(caught.exception), "Call start() before wait_{}()".format(name))
+            for until in (client.until_running, client.until_connected, client.until_protocol):
+                self.assertIsInstance(until().exception(), RuntimeError)
+            self.assertRaises(AssertionError, client.until_stopped)
+
+    def test_stop_is_asynchronous_and_repeatable(self):
+        for client_class in (DeviceClient, AsyncClient):
+            client = self.start_client(client_class, self.make_server())
+            release = threading.Event()
+            client.ioloop.add_callback(release.wait)
+            self.assertIsNone(client.stop())
+            self.assertIsNone(client.stop())
+            self.assertTrue(client.running())
+            release.set()
+            client.join(LIMIT)
+            start = time.time()
+            self.assertIsNone(client.stop())
+            self.assertIsNone(client.stop(timeout=LIMIT))
+            self.assertLess(time.time() - start, LIMIT / 2)
+
+    def test_stop_right_after_start(self):
+        for timeout in (None, LIMIT):
+            client = self.make_client(AsyncClient, self.make_server())
+            client.start()
+            client.stop(timeout)
+            client.join(LIMIT)
+            self.assertEqual(self.states(client), (False, False, True))
+
+    def test_stop_from_everywhere(self):
+        for where in ("callback", "handler", "notify", "reply"):
+            server = self.make_server()
+            client = self.make_client(AsyncClient, server)
+            if where == "handler":
+                client.unhandled_reply = lambda msg, client=client: client.stop()
+            elif where == "notify":
+                client.notify_connected = lambda connected, client=client: connected and client.stop()
+            client.start(timeout=LIMIT)
+            if where == "callback":
+                client.ioloop.add_callback(client.stop)
+            elif where == "handler":
+                client.wait_connected(LIMIT)
+                server.wait_for_connection().send(b"!a ok\n")
+            elif where == "reply":
+                client.wait_connected(LIMIT)
+                client.ioloop.add_callback(client.callback_request, Message.request("a"),
+                                           lambda msg, client=client: client.stop())
+            client.join(LIMIT)
+            self.assertEqual(self.states(client), (False, False, True), where)
+
+    def test_what_was_sent_before_stop_arrives(self):
+        server = self.make_server()
+        client = self.start_client(DeviceClient, server)
+
+        def send_and_stop():
+            for _ in range(100):
+                client.send_message(Message.inform("last-words"))
+            client.stop()
+            return True
+
+        self.assertTrue(self.in_loop(client, send_and_stop))
+        client.join(LIMIT)
+        self.assertEqual(server.wait_for_lines(100), 100 * [b"#last-words"])
+
+    def test_notifications(self):
+        server = self.make_server()
+        client = self.make_client(DeviceClient, server)
+        client.notify_connected = Recorder()
+        client.start(timeout=LIMIT)
+        client.wait_connected(LIMIT)
+        client.stop()
+        client.join(LIMIT)
+        self.assertEqual(client.notify_connected.calls, [(True,), (False,)])
+
+    def test_server_ends(self):
+        server = self.make_server()
+        client = self.start_client(DeviceClient, server)
+        lost = Recorder()
+        client.notify_connected = lost
+        server.stop()
+        self.assertEqual(lost.wait(), [(False,)])
+        self.assertFalse(client.is_connected())
+        self.assertTrue(client.running())
+
+    def test_stream_closed_behind_its_back(self):
+        server = self.make_server()
+        client = self.start_client(DeviceClient, server)
+        client.auto_reconnect_delay = 0.01
+        stream = client._stream
+        self.assertEqual(stream.socket.getpeername(), server.address)
+        client.ioloop.add_callback(stream.close)
+        server.wait_for_connection(2)
+        self.assertTrue(client.wait_connected(LIMIT))
+        self.assertIsNot(client._stream, stream)
+        self.assertEqual(client._stream.socket.getpeername(), server.address)
+
+    def test_reset_by_a_restart(self):
+        server = self.make_server()
+        client = self.start_client(AsyncClient, server)
+        self.assertTrue(client.wait_protocol(LIMIT))
+        connect_time = client.last_connect_time
+        client.stop()
+        client.join(LIMIT)
+        server.greeting = b""
+        client.start(timeout=LIMIT)
+        self.assertTrue(client.wait_connected(LIMIT))
+        self.assertEqual(client.versions, {})
+        self.assertIsNone(client.protocol_flags)
+        self.assertFalse(client._server_supports_ids)
+        self.assertGreater(client.last_connect_time, connect_time)
+        client.stop()
+        client.join(LIMIT)
+        client.preset_protocol_flags(ProtocolFlags(5, 0, [ProtocolFlags.MESSAGE_IDS]))
+        client.start(timeout=LIMIT)
+        self.assertTrue(client.wait_protocol(0))
+        self.assertTrue(client._server_supports_ids)
+
+    def test_managed_then_unmanaged(self):
+        server = self.make_server()
+        client = self.start_client(AsyncClient, server)
+        with self.assertRaises(RuntimeError):
+            client.set_ioloop()
+        client.stop()
+        client.join(LIMIT)
+        loop = compat.new_ioloop()
+        self.addCleanup(loop.close)
+        client.set_ioloop(loop)
+        self.assertIs(client.ioloop, loop)
+        client.start()
+        loop.run_sync(client.until_connected, timeout=LIMIT)
+        self.assertEqual(client.ioloop_thread_id, get_thread_ident())
+        client.stop()
+        loop.run_sync(client.until_stopped, timeout=LIMIT)
+
+    def test_start_without_waiting(self):
+        client = self.make_client(CallbackClient, self.make_server())
+        with self.assertRaises(TypeError):
+            client.start(daemon=True)
+        client.start()
+        self.assertTrue(client.wait_protocol(LIMIT))
+
+    def test_join_without_stop(self):
+        client = self.start_client(DeviceClient, self.make_server())
+        self.assertIsNone(client.join(timeout=0.01))
+        self.assertTrue(client.running())
+
+
+class TestUnreachable(ThreadedTestCase):
+    def test_without_reconnecting(self):
+        address = dead_address()
+        client = self.make_client(AsyncClient, address, auto_reconnect=False)
+        with CapturedLog("katcp.client") as log:
+            client.start(timeout=LIMIT)
+            for _ in range(1000):
+                if client._stopped.isSet():
+                    break
+                self.in_loop(client, int)
+            self.assertEqual(log.messages, ["Failed to connect to {!r}".format(address)])
+            self.assertIsNone(log.records[0].exc_info)
+        self.assertTrue(client._stopped.isSet())
+        self.assertTrue(client.running())
+        self.assertFalse(client.is_connected())
+        reply, _ = client.blocking_request(Message.request("a"))
+        self.assertIn(b"Not connected", reply.arguments[1])
+        client.stop()
+        client.join(LIMIT)
+        self.assertFalse(client.running())
+
+    def test_lost_without_reconnecting(self):
+        for client_class in (DeviceClient, AsyncClient):
+            server = self.make_server()
+            client = self.start_client(client_class, server, auto_reconnect=False)
+            server.stop()
+            client.join(LIMIT)
+            self.assertFalse(client.running())
+            client.stop()
+
+    def test_stop_while_waiting_to_retry(self):
+        client = self.make_client(DeviceClient, dead_address())
+        client.auto_reconnect_delay = 1000
+        client.start(timeout=LIMIT)
+        for _ in range(1000):
+            if client._waiting_to_retry.isSet():
+                break
+            self.in_loop(client, int)
+        self.assertTrue(client._waiting_to_retry.isSet())
+        client.stop()
+        client.join(LIMIT)
+        self.assertFalse(client.running())
+        self.assertFalse(client._waiting_to_retry.isSet())
+
+    def test_stop_while_connecting(self):
+        listener = SilentListener()
+        self.addCleanup(listener.close)
+        client = self.make_client(DeviceClient, listener.address)
+        client.notify_connected = Recorder()
+        client.start(timeout=LIMIT)
+        self.in_loop(client, int)
+        self.assertIsNotNone(client._tcp_client)
+        client.stop()
+        client.join(LIMIT)
+        self.assertFalse(client.running())
+        self.assertEqual(client.notify_connected.calls, [])
+
+    def test_failures_are_logged_now_and_then(self):
+        logger = mock.Mock()
+        logger.isEnabledFor.return_value = False
+        client = self.make_client(DeviceClient, dead_address(), logger=logger)
+        client.auto_reconnect_delay = 0.0001
+        client.start(timeout=LIMIT)
+        for _ in range(100000):
+            if client._connect_failures >= 11:
+                break
+            self.in_loop(client, int)
+        client.stop()
+        client.join(LIMIT)
+        logged = [call for call in logger.debug.call_args_list if call[0][0].startswith("Failed to connect")]
+        self.assertEqual(len(logged), (client._connect_failures - 1) // 5 + 1)
+
+
+class TestUnmanaged(LoopTestCase):
+    def setUp(self):
+        super(TestUnmanaged, self).setUp()
+        self.server = self.make_server()
+        self.client = self.make_loop_client(AsyncClient, self.server)
+
+    @gen_test
+    def test_restart(self):
+        for _ in range(3):
+            self.client.start()
+            self.assertFalse(self.client.running())
+            self.assertRaises(RuntimeError, self.client.start)
+            yield self.client.until_protocol()
+            reply, _ = yield self.client.future_request(Message.request("a"))
+            self.assertTrue(reply.reply_ok())
+            self.client.stop()
+            self.assertRaises(RuntimeError, self.client.start)
+            self.assertTrue((yield self.client.until_stopped()))
+            self.assertFalse(self.client.running())
+            self.assertFalse(self.client.is_connected())
+        self.assertIsNone(self.client.join())
+
+    @gen_test
+    def test_current_loop(self):
+        client = AsyncClient(*self.server.address)
+        client.set_ioloop()
+        self.assertIsNone(client.ioloop)
+        connected = client.until_connected()
+        client.start()
+        self.assertIs(client.ioloop, self.io_loop)
+        yield connected
+        client.stop()
+        yield client.until_stopped()
+
+    @gen_test
+    def test_set_ioloop_twice(self):
+        with self.assertRaises(RuntimeError) as caught:
+            self.client.set_ioloop(self.io_loop)
+        self.assertEqual(str(caught.exception), "IOLoop instance already set")
+        self.assertIs(self.client.ioloop, self.io_loop)
+        yield []
+
+    @gen_test
+    def test_stop_before_start_and_again(self):
+        self.assertIsNone(self.client.stop())
+        self.client.start()
+        yield self.client.until_running()
+        self.client.stop()
+        self.client.stop(timeout=1)
+        yield self.client.until_stopped()
+        start = time.time()
+        self.client.stop(timeout=LIMIT)
+        self.assertLess(time.time() - start, LIMIT / 2)
+
+    @gen_test
+    def test_requests_right_after_start(self):
+        # In the thread of the loop nothing has to be waited for to be told that there is no connection.
+        self.client.start()
+        reply, _ = yield self.client.future_request(Message.request("a"))
+        self.assertIn(b"Not connected", reply.arguments[1])
+
+    @gen_test
+    def test_waiting_before_start_and_between_runs(self):
+        waits = [self.client.until_running(), self.client.until_connected(), self.client.until_protocol()]
+        self.client.start()
+        yield waits
+        self.client.stop()
+        yield self.client.until_stopped()
+        waits = [self.client.until_running(), self.client.until_connected(), self.client.until_protocol()]
+        yield gen.moment
+        self.assertEqual([wait.done() for wait in waits], [False, False, False])
+        self.client.start()
+        yield waits
+
+    @gen_test
+    def test_start_with_timeout_does_not_block_its_loop(self):
+        start = time.time()
+        self.client.start(timeout=LIMIT)
+        self.assertLess(time.time() - start, LIMIT / 2)
+        yield self.client.until_running()
+
+    @gen_test
+    def test_until_timeouts(self):
+        self.server.stop()
+        self.client.start()
+        for until in (self.client.until_connected, self.client.until_protocol):
+            with self.assertRaises(compat.GenTimeoutError):
+                yield until(timeout=0.0001)
+        with self.assertRaises(compat.GenTimeoutError):
+            yield self.client.until_stopped(timeout=0.01)
+        yield self.client.until_running(timeout=0.0001)
+        yield self.client.until_disconnected()
+
+    @gen_test
+    def test_until_in_another_thread(self):
+        self.client.start()
+        yield self.client.until_running()
+        outcomes = []
+
+        def ask():
+            for until in (self.client.until_connected, self.client.until_protocol):
+                outcomes.append(until().exception())
+            try:
+                self.client.until_stopped()
+            except AssertionError as exc:
+                outcomes.append(exc)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(LIMIT)
+        self.assertEqual([type(outcome) for outcome in outcomes], 3 * [AssertionError])
+
+    @gen_test
+    def test_lost_without_reconnecting(self):
+        client = self.make_loop_client(AsyncClient, self.server, auto_reconnect=False)
+        client.start()
+        yield client.until_connected()
+        self.server.wait_for_connection().close()
+        yield client.until_stopped()
+        self.assertFalse(client.running())
+        client.start()
+        yield client.until_connected()
+
+    @gen_test
+    def test_blocking_request_of_another_thread(self):
+        self.client.start()
+        yield self.client.until_protocol()
+        outcome = []
+        thread = threading.Thread(target=lambda: outcome.append(
+            self.client.blocking_request(Message.request("a"))))
+        thread.start()
+        while not outcome:
+            yield gen.moment
+        thread.join(LIMIT)
+        self.assertTrue(outcome[0][0].reply_ok())
+
+    def test_loop_that_is_closed_first(self):
+        loop = compat.new_ioloop()
+        client = AsyncClient(*self.server.address)
+        client.set_ioloop(loop)
+        client.start()
+        loop.run_sync(client.until_connected, timeout=LIMIT)
+        loop.close(all_fds=True)
+        client.stop()
+
+    def test_loop_of_a_manager(self):
+        manager = IOLoopManager()
+        client = BlockingClient(*self.server.address)
+        client.set_ioloop(manager.get_ioloop())
+        client.start()
+        manager.start(timeout=LIMIT)
+        self.assertTrue(client.wait_protocol(LIMIT))
+        release = threading.Event()
+        self.addCleanup(release.set)
+        client._request_timeout = None
+        self.server.do(release.wait)
+        errors = []
+
+        def ask():
+            try:
+                client.blocking_request(Message.request("a"))
+            except RuntimeError as exc:
+                errors.append(exc)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not client._async_queue:
+            pass
+        manager.stop()
+        manager.join(LIMIT)
+        thread.join(LIMIT)
+        self.assertEqual(len(errors), 1)
+        self.assertFalse(client.running())
+        client.stop()
+
+
+class FakeConnectionClient(AsyncClient):
+    """Overrides the coroutines, as clients without a socket do."""
+
+    def __init__(self, *args, **kwargs):
+        self.notified = []
+        super(FakeConnectionClient, self).__init__(*args, **kwargs)
+
+    @gen.coroutine
+    def _install(self):
+        self.ioloop_thread_id = get_thread_ident()
+        self._running.set()
+        yield self._connect()
+
+    @gen.coroutine
+    def _connect(self):
+        self._stream = mock.Mock(spec=["error"])
+        self._stream.error = None
+        self._connected.set()
+        self.notify_connected(True)
+        self.preset_protocol_flags(ProtocolFlags(5, 0, set([b"M", b"I"])))
+
+    def _disconnect(self):
+        if self._stream is not None:
+            self._stream_closed_callback(self._stream)
+
+    def notify_connected(self, connected):
+        self.notified.append(connected)
+
+    @gen.coroutine
+    def future_request(self, msg, timeout=None, use_mid=None):
+        mid = self._get_mid_and_update_msg(msg, use_mid)
+        raise gen.Return((Message.reply(msg.name, "ok", mid=mid), []))
+
+
+class TestOverriddenCoroutines(LoopTestCase):
+    @gen_test
+    def test_unmanaged(self):
+        client = FakeConnectionClient("nowhere", 0)
+        client.set_ioloop(self.io_loop)
+        for _ in range(2):
+            client.start()
+            yield client.until_running()
+            yield client.until_connected()
+            yield client.until_protocol()
+            yield client.until_stopped()
+            reply, _ = yield client.future_request(Message.request("a"))
+            self.assertTrue(reply.reply_ok())
+            client.stop()
+            while client.running():
+                yield gen.moment
+            yield gen.moment
+            self.assertFalse(client.is_connected())
+        self.assertEqual(client.notified, [True, False, True, False])
+        self.assertEqual(client.sockname, ("nowhere", -1))
+
+    def test_managed(self):
+        client = FakeConnectionClient("nowhere", 0)
+        client.start(timeout=LIMIT)
+        self.assertTrue(client.wait_connected(LIMIT))
+        self.assertTrue(client.wait_protocol(LIMIT))
+        reply, _ = client.blocking_request(Message.request("a"))
+        self.assertEqual(reply, Message.reply("a", "ok", mid=1))
+        client.stop()
+        client.join(LIMIT)
+        self.assertEqual(client.notified, [True, False])
+
+    def test_main_coroutine_that_fails(self):
+        client = FakeConnectionClient("nowhere", 0)
+        client._install = mock.Mock(side_effect=ValueError("No"))
+        with CapturedLog("katcp.client") as log:
+            client.start()
+            client.stop()
+            client.join(LIMIT)
+        self.assertEqual(len(log.records), 1)
+
+
+class TestGarbage(ThreadedTestCase):
+    """A client that is stopped and forgotten is freed."""
+
+    def assert_freed(self, make_and_run, *args):
+        # The last reference ends with the function.
+        reference = make_and_run(*args)
+        gc.collect()
+        self.assertIsNone(reference())
+
+    def run_managed(self, client):
+        client.start(timeout=LIMIT)
+        client.wait_connected(0.02)
+        client.stop(timeout=0.1)
+        client.join(timeout=LIMIT)
+
+    def run_unmanaged(self, client, loop=None):
+        @gen.coroutine
+        def run():
+            client.start()
+            try:
+                yield client.until_connected(timeout=0.02)
+            except compat.GenTimeoutError:
+                pass
+            client.stop()
+            yield client.until_stopped()
+
+        own_loop = loop or compat.new_ioloop()
+        client.set_ioloop(own_loop)
+        own_loop.run_sync(run, timeout=LIMIT)
+        if loop is None:
+            own_loop.close()
+
+    def make_and_run(self, client_class, address, *runs, **kwargs):
+        client = client_class(*address, **kwargs)
+        client.auto_reconnect_delay = 0.01
+        for run in runs:
+            run(client)
+        return weakref.ref(client)
+
+    def test_all_kinds(self):
+        address = self.make_server().address
+        for client_class in (DeviceClient, AsyncClient, CallbackClient):
+            for runs in ((), (self.run_managed,), (self.run_unmanaged,),
+                         (self.run_managed, self.run_managed, self.run_unmanaged)):
+                self.assert_freed(self.make_and_run, client_class, address, *runs)
+
+    def test_loop_that_lives_on(self):
+        loop = compat.new_ioloop()
+        self.addCleanup(loop.close)
+        self.assert_freed(self.make_and_run, AsyncClient, self.make_server().address,
+                          lambda client: self.run_unmanaged(client, loop))
+
+    def test_other_loop_was_current(self):
+        def make_and_run(address):
+            loop = compat.new_ioloop()
+            made = []
+            loop.run_sync(lambda: made.append(AsyncClient(*address)))
+            loop.close()
+            client = made.pop()
+            self.run_managed(client)
+            return weakref.ref(client)
+
+        self.assert_freed(make_and_run, self.make_server().address)
+
+    def test_server_gone_first(self):
+        server = self.make_server()
+
+        def run(client):
+            client.start(timeout=LIMIT)
+            client.wait_connected(LIMIT)
+            server.stop()
+            client.wait_disconnected(LIMIT)
+            client.stop(timeout=0.1)
+            client.join(timeout=LIMIT)
+
+        self.assert_freed(self.make_and_run, AsyncClient, server.address, run)
+
+    def test_unreachable(self):
+        # pytest keeps the log records, and with them what is in their arguments.
+        for auto_reconnect in (True, False):
+            with CapturedLog("katcp.client", level=0) as log:
+                for run in (self.run_managed, self.run_unmanaged):
+                    reference = self.make_and_run(AsyncClient, dead_address(), run,
+                                                  auto_reconnect=auto_reconnect)
+                    gc.collect()
+                    self.assertIsNone(reference())
+            self.assertTrue(log.records)
+
+    def test_with_pending_requests(self):
+        def run(client):
+            client.start(timeout=LIMIT)
+            client.wait_connected(LIMIT)
+            client.blocking_request(Message.request("a"), timeout=0.01)
+            self.in_loop(client, client.future_request, Message.request("a"))
+            client.stop()
+            client.join(LIMIT)
+
+        self.assert_freed(self.make_and_run, AsyncClient, self.make_server(answer=no_reply).address, run)
+
+
+class TestConnecting(LoopTestCase):
+    def connect(self, host, port):
+        self.connector = TcpConnector(self.io_loop, host, port)
+        return self.connector.connect()
+
+    def test_needs_thread(self):
+        for host in ("127.0.0.1", "::1", "0.0.0.0", "localhost", u"10.1.2.3"):
+            self.assertFalse(connecting.lookup_needs_thread(host), host)
+        for host in ("device.example", "127.0.0.1.example", "x" * 300):
+            self.assertTrue(connecting.lookup_needs_thread(host), host)
+
+    @gen_test
+    def test_numeric(self):
+        server = self.make_server()
+        before = threading.enumerate()
+        sock = yield self.connect(*server.address)
+        self.assertEqual(threading.enumerate(), before)
+        self.assertEqual(sock.getpeername(), server.address)
+        sock.close()
+
+    @gen_test
+    def test_name(self):
+        server = self.make_server()
+        threads = []
+
+        def lookup(host, port):
+            threads.append(threading.current_thread())
+            return [(socket.AF_INET, server.address)]
+
+        with mock.patch.object(connecting, "lookup", lookup):
+            sock = yield self.connect("device.example", server.address[1])
+        self.assertEqual(sock.getpeername(), server.address)
+        sock.close()
+        self.assertTrue(threads[0].daemon)
+        threads[0].join(LIMIT)
+        self.assertFalse(threads[0].is_alive())
+
+    @gen_test
+    def test_localhost(self):
+        server = self.make_server()
+        sock = yield self.connect("localhost", server.address[1])
+        self.assertEqual(sock.getpeername(), server.address)
+        sock.close()
+
+    @gen_test
+    def test_failures(self):
+        for host, port in (dead_address(), ("x" * 300, 1), ("127.0.0.1", 1 << 20), ("127.0.0.1", "no-service"),
+                           ("a..b", 1)):
+            with self.assertRaises((socket.error, OverflowError)):
+                yield self.connect(host, port)
+
+    @gen_test
+    def test_next_address(self):
+        server = self.make_server()
+        listener = SilentListener()
+        self.addCleanup(listener.close)
+        addresses = [(socket.AF_INET, dead_address()), (socket.AF_INET, listener.address),
+                     (socket.AF_INET, server.address)]
+        with mock.patch.object(connecting, "NEXT_ADDRESS_DELAY", 0.01):
+            with mock.patch.object(connecting, "lookup", lambda host, port: list(addresses)):
+                sock = yield self.connect("device.example", 1)
+        self.assertEqual(sock.getpeername(), server.address)
+        sock.close()
+        self.assertEqual(self.connector._attempts, {})
+
+    @gen_test
+    def test_abort(self):
+        listener = SilentListener()
+        self.addCleanup(listener.close)
+        future = self.connect(*listener.address)
+        attempt, = self.connector._attempts.values()
+        self.connector.abort()
+        self.assertIsNone((yield future))
+        self.assertRaises(socket.error, attempt.getsockname)
+        self.connector.abort()
+
+    @gen_test
+    def test_abort_during_lookup(self):
+        release, found = threading.Event(), threading.Event()
+        self.addCleanup(release.set)
+        server = self.make_server()
+
+        def lookup(host, port):
+            release.wait(LIMIT)
+            found.set()
+            return [(socket.AF_INET, server.address)]
+
+        with mock.patch.object(connecting, "lookup", lookup):
+            future = self.connect("device.example", 1)
+            yield gen.moment
+            self.connector.abort()
+            self.assertIsNone((yield future))
+            release.set()
+            self.assertTrue(found.wait(LIMIT))
+            for _ in range(10):
+                yield gen.moment
+        self.assertEqual(server.connections_made, 0)
+
+    @gen_test
+    def test_connection_to_itself_is_none(self):
+        sock = socket.socket()
+        self.addCleanup(sock.close)
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        self.assertIsInstance(TcpConnector._outcome(sock), socket.error)
+        yield []
+
+
+class TestUnstarted(unittest.TestCase):
+    def test_events(self):
+        client = DeviceClient("h", 1)
+        self.assertEqual([name for name in EVENTS if getattr(client, name).isSet()],
+                         ["_stopped", "_disconnected"])
