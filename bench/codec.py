@@ -155,9 +155,11 @@ def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
 
 def main():
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=1000, help="messages per round")
-    parser.add_argument("--groups", type=int, default=1, help="groups of (bool, int, float, text) per message")
+    parser.add_argument("--groups", type=int, default=1, 
+                        help="groups of (bool, int, float, text) per message")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peer-python", action="append", default=[], metavar="PATH",
                         help="another interpreter whose katcp takes part")

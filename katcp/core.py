@@ -39,6 +39,7 @@ from tornado import gen  # noqa: F401
 from tornado.concurrent import Future as tornado_Future  # noqa: F401
 from tornado.gen import with_timeout  # noqa: F401
 
+from katcp.arguments import encode_utf8_with_error_log  # noqa: F401
 from katcp.attrdict import AttrDict, DefaultAttrDict  # noqa: F401
 from katcp.compat import (byte_chars, ensure_native_str, is_bytes, is_text,  # noqa: F401
                           string_types as basestring)
@@ -48,7 +49,7 @@ from katcp.errors import (AsyncReply, FailReply, KatcpClientDisconnected,  # noq
 from katcp.handlers import (DeviceMetaclass, DeviceServerMetaclass, convert_method_name,  # noqa: F401
                             steal_docstring_from)
 from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp  # noqa: F401
-from katcp.message import Message, MessageParser, encode_utf8_with_error_log  # noqa: F401
+from katcp.message import Message, MessageParser  # noqa: F401
 from katcp.protocol import (DEFAULT_KATCP_MAJOR, FLOAT_TS_KATCP_MAJOR,  # noqa: F401
                             INTERFACE_CHANGED_KATCP_MAJOR, MID_KATCP_MAJOR, MS_TO_SEC_FAC,
                             SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, VERSION_CONNECT_KATCP_MAJOR,

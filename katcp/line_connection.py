@@ -25,7 +25,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import StreamBufferFullError, StreamClosedError
 
 from katcp import compat
-from katcp.message import LineSplitter
+from katcp.line_splitter import LineSplitter
 
 READ = IOLoop.READ
 WRITE = IOLoop.WRITE

@@ -11,16 +11,11 @@ and the careful, complete code only where the quick test failed.  ``data.find(x)
 
 from __future__ import absolute_import, division, print_function
 
-import logging
-import numbers
 import re
 
+from katcp.arguments import format_arguments
 from katcp.compat import encode_utf8, ensure_native_str, is_bytes, is_text, lossy_str, text_type
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
-from katcp.line_splitter import LineSplitter  # noqa: F401
-
-# Part of what used to be one module; log filters of users know it by that name.
-logger = logging.getLogger("katcp.core")
 
 _MTYPES = (0, 1, 2)
 
@@ -78,92 +73,6 @@ def _mid_to_bytes(mid):
     if not raw_mid.isdigit():
         raise KatcpSyntaxError("Invalid message id %r." % (mid,))
     return raw_mid
-
-
-# --- arguments to bytes --------------------------------------------------------------------------
-
-def encode_utf8_with_error_log(arg):
-    """Return text as UTF-8 bytes; what cannot be encoded is logged and replaced with ``?``.
-
-    Parameters
-    ----------
-    arg : unicode text
-
-    Returns
-    -------
-    bytes
-    """
-    try:
-        return text_type.encode(arg, "utf-8")
-    except UnicodeEncodeError:
-        logger.error("Error encoding message argument to byte str! "
-                     "Replacing bad characters with '?'.", exc_info=True)
-        return text_type.encode(arg, "utf-8", "replace")
-
-
-def _format_real(arg):
-    """Return a real number that is no float (numpy.float32, Fraction, ...) as a decimal."""
-    # Its own notation is the shortest that is exact for its own precision.
-    text = str(arg)
-    try:
-        float(text)
-    except ValueError:
-        try:
-            text = repr(float(arg))
-        except OverflowError:
-            pass
-    return text.encode("ascii")
-
-
-def _is_numpy_bool(arg):
-    kind = type(arg)
-    return kind.__module__ == "numpy" and kind.__name__ in ("bool_", "bool")
-
-
-def _format_unusual(arg):
-    """Return the bytes that stand for an argument of a less common type, unescaped."""
-    if isinstance(arg, float):
-        # Not repr: numpy's float64 is a float whose repr names its type.
-        return float.__repr__(arg).encode("ascii")
-    if is_bytes(arg):
-        return b"".join((arg,))
-    if is_text(arg):
-        return encode_utf8_with_error_log(arg)
-    if isinstance(arg, numbers.Integral):
-        return b"%d" % (int(arg),)
-    if isinstance(arg, numbers.Real):
-        return _format_real(arg)
-    if isinstance(arg, bytearray):
-        return bytes(arg)
-    if isinstance(arg, memoryview):
-        return arg.tobytes()
-    if _is_numpy_bool(arg):
-        return b"1" if arg else b"0"
-    text = str(arg)
-    return text if is_bytes(text) else encode_utf8_with_error_log(text)
-
-
-def _format_arguments(arguments):
-    """Return the list of the bytes that stand for each of the arguments, unescaped."""
-    result = []
-    for arg in arguments:
-        kind = type(arg)
-        if kind is text_type:
-            try:
-                result.append(encode_utf8(arg))
-            except UnicodeEncodeError:
-                result.append(encode_utf8_with_error_log(arg))
-        elif kind is bytes:
-            result.append(arg)
-        elif kind is float:
-            result.append(b"%r" % arg)
-        elif kind is int:
-            result.append(b"%d" % arg)
-        elif kind is bool:
-            result.append(b"1" if arg else b"0")
-        else:
-            result.append(_format_unusual(arg))
-    return result
 
 
 def _escape(arg):
@@ -248,7 +157,7 @@ class Message(object):
         if arguments is None:
             arguments = []
         elif type(self) is Message:
-            arguments = _format_arguments(arguments)
+            arguments = format_arguments(arguments)
         else:
             arguments = [self.format_argument(arg) for arg in arguments]
         if mtype not in _TYPE_SYMBOLS:
@@ -297,7 +206,7 @@ class Message(object):
         -------
         bytes
         """
-        return _format_arguments((arg,))[0]
+        return format_arguments((arg,))[0]
 
     def copy(self, keep_mid=False):
         """Return a new plain message with the same type, name and arguments.
@@ -476,7 +385,7 @@ def _build(mtype, name, arguments, mid=None):
     msg.mtype = mtype
     msg.name = name
     msg.mid = mid
-    msg.arguments = _format_arguments(arguments)
+    msg.arguments = format_arguments(arguments)
     return msg
 
 
@@ -574,12 +483,9 @@ class MessageParser(object):
         mid = None
         known = _parsed_heads.get(head)
         if known is None:
-            start = head.find(b"[")
-            if start < 0 or head[-1:] != b"]":
-                return self._parse_carefully(line)
-            known = _parsed_heads.get(head[:start])
-            mid = head[start + 1:-1]
-            if known is None or not mid.isdigit():
+            head_without_mid, _, mid = head[:-1].partition(b"[")
+            known = _parsed_heads.get(head_without_mid)
+            if known is None or not mid.isdigit() or head[-1:] != b"]":
                 return self._parse_carefully(line)
         if not space:
             arguments = []

@@ -91,8 +91,8 @@ class TestParserAgainstGrammar(unittest.TestCase):
             msg = self.parser.parse(line)
         except KatcpSyntaxError:
             return None
-        return (native(Message.TYPE_SYMBOLS[msg.mtype]), msg.name, None if msg.mid is None else native(msg.mid),
-                [native(arg) for arg in msg.arguments])
+        return (native(Message.TYPE_SYMBOLS[msg.mtype]), msg.name,
+                None if msg.mid is None else native(msg.mid), [native(arg) for arg in msg.arguments])
 
     def expected(self, line):
         try:
@@ -156,7 +156,8 @@ class TestParserAgainstGrammar(unittest.TestCase):
     def test_any_arguments_make_a_valid_line(self):
         generator = Generator(6)
         for _ in range(5000):
-            arguments = [bytes(generator.characters(ANYTHING, 0, 8)) for _ in range(generator.rng.randint(0, 4))]
+            arguments = [bytes(generator.characters(ANYTHING, 0, 8))
+                         for _ in range(generator.rng.randint(0, 4))]
             msg = Message.inform("foo", *arguments)
             self.assertEqual(self.outcome(bytes(msg)), ("#", "foo", None, [native(arg) for arg in arguments]))
             self.assertEqual([raw(arg) for arg in grammar.analyse(native(bytes(msg)))[3]], arguments)

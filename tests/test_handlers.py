@@ -102,7 +102,8 @@ class TestDeviceMetaclass(unittest.TestCase):
                                 ("reply_foo", "Reply 'foo' has no docstring.")):
             for metaclass in (DeviceMetaclass, DeviceServerMetaclass):
                 with self.assertRaises(AssertionError) as caught:
-                    metaclass("Device", (object,), {attribute: handler, "PROTOCOL_INFO": ProtocolFlags(5, 0, "")})
+                    metaclass("Device", (object,),
+                              {attribute: handler, "PROTOCOL_INFO": ProtocolFlags(5, 0, "")})
                 self.assertEqual(str(caught.exception), text)
 
     def test_check_protocol_can_be_overridden(self):
@@ -136,7 +137,8 @@ class TestDeviceMetaclass(unittest.TestCase):
             def __get__(self, instance, owner):
                 raise AttributeError("not here")
 
-        self.assertEqual(DeviceMetaclass("Device", (object,), {"request_foo": Absent()})._request_handlers, {})
+        device = DeviceMetaclass("Device", (object,), {"request_foo": Absent()})
+        self.assertEqual(device._request_handlers, {})
 
 
 class TestDeviceServerMetaclass(unittest.TestCase):
@@ -161,7 +163,8 @@ class TestDeviceServerMetaclass(unittest.TestCase):
         return DeviceServerMetaclass("Device", (object,), attributes)
 
     MATRIX = [
-        (ProtocolFlags(5, 1, "MIT"), {"plain", "min-5-1", "min-5-0", "flags-m-i", "flag-m", "both", "no-flags"}),
+        (ProtocolFlags(5, 1, "MIT"),
+         {"plain", "min-5-1", "min-5-0", "flags-m-i", "flag-m", "both", "no-flags"}),
         (ProtocolFlags(5, 1, ""), {"plain", "min-5-1", "min-5-0", "no-flags"}),
         (ProtocolFlags(5, 1, "M"), {"plain", "min-5-1", "min-5-0", "flag-m", "both", "no-flags"}),
         (ProtocolFlags(5, 0, "MI"), {"plain", "min-5-0", "flags-m-i", "flag-m", "no-flags"}),

@@ -24,7 +24,8 @@ class TestLineSplitter(unittest.TestCase):
             data = terminator.join([b"?foo", b"?bar a", b"!baz", b""])
             self.assertEqual(self.feed_all([data]), [b"?foo", b"?bar a", b"!baz"])
             # Byte by byte.
-            self.assertEqual(self.feed_all(data[i:i + 1] for i in range(len(data))), [b"?foo", b"?bar a", b"!baz"])
+            self.assertEqual(self.feed_all(data[i:i + 1] for i in range(len(data))),
+                             [b"?foo", b"?bar a", b"!baz"])
 
     def test_blank_lines_are_dropped(self):
         self.assertEqual(self.feed_all([b"\n\r \n\t\r \t \n?foo\n  "]), [b"?foo"])
@@ -52,8 +53,8 @@ class TestLineSplitter(unittest.TestCase):
 
     def test_longest_line(self):
         # Ten bytes, the terminator included.
-        for chunks in ([b"?12345678\n"], [b"?12345678", b"\n"], [b"?1234", b"5678\r?"], [b"?foo\n?12345678\n?"],
-                       [b"?foo\n?123456", b"78\n"]):
+        for chunks in ([b"?12345678\n"], [b"?12345678", b"\n"], [b"?1234", b"5678\r?"],
+                       [b"?foo\n?12345678\n?"], [b"?foo\n?123456", b"78\n"]):
             splitter = LineSplitter(10)
             lines = []
             for chunk in chunks:
