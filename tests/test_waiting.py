@@ -165,6 +165,10 @@ class TestAsyncEvent(WaitingTestCase):
     def test_loop(self):
         self.assertIs(self.event._ioloop, self.io_loop)
         self.assertIs(AsyncEvent()._ioloop, self.io_loop)
+        other = compat.new_ioloop()
+        self.addCleanup(other.close)
+        self.event.bind(other)
+        self.assertIs(self.event._ioloop, other)
 
     @gen_test
     def test_the_timeout_runs_on_the_given_loop(self):
