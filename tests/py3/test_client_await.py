@@ -110,7 +110,14 @@ class TestOnAsyncio(ServerMixin, unittest.TestCase):
     __test__ = compat.ON_ASYNCIO
 
     def run_async(self, coroutine):
-        return asyncio.new_event_loop().run_until_complete(asyncio.wait_for(coroutine, LIMIT))
+        async def limited():
+            return await asyncio.wait_for(coroutine, LIMIT)
+
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(limited())
+        finally:
+            loop.close()
 
     def test_current_loop(self):
         server = self.make_server()
