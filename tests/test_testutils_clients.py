@@ -117,9 +117,11 @@ class TestMessages(ClientCase):
         self.assertEqual((listed.whitelist, listed.blacklist), (set(["help"]), set(["other"])))
 
     def test_remove_recorder(self):
+        before = self.client._message_recorders
         recorder = self.client.message_recorder()
         self.assertEqual(self.client._message_recorders, {id(recorder): recorder.append_msg})
         self.client.remove_message_recorder(recorder)
+        self.assertEqual(before, {})  # the loop's thread may be iterating over it
         self.client.remove_message_recorder(recorder)
         self.client.blocking_request(Message.request("help"))
         self.assertEqual(recorder.get_msgs(), [])

@@ -248,6 +248,7 @@ class TestHandleMockReq(unittest.TestCase):
             """Handle another mock request meanwhile."""
             inner.append(mock_req("return-reply"))
             handle_mock_req(server, inner[0])
+            self.assertIs(katcp.server.ClientRequestConnection(req.client_connection, req.msg), req)
             return req.make_reply("ok")
 
         inner = []

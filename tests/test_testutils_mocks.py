@@ -111,6 +111,12 @@ class TestWaitingMock(unittest.TestCase):
             waiting_mock.assert_wait_call_count(1, timeout=0.01)
         self.assertEqual(str(context.exception), "call_args_list not updated within timeout.")
 
+    def test_notifies_when_call_is_in_the_list(self):
+        waiting_mock = WaitingMock()
+        called = waiting_mock.__dict__["_called"] = mock.MagicMock()
+        waiting_mock.call_args_list.append(mock.call())
+        called.notify_all.assert_called_once_with()
+
     def test_notifies_before_side_effect_has_run(self):
         release = threading.Event()
         waiting_mock = WaitingMock(side_effect=lambda: release.wait(10))

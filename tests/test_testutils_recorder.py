@@ -99,6 +99,13 @@ class TestWaiting(unittest.TestCase):
             thread.join()
         self.assertEqual(received, 1500)
 
+    def test_notifies_of_what_is_recorded(self):
+        appended = self.recorder._appended = mock.MagicMock()
+        self.recorder.append_msg(REPLY)
+        self.assertFalse(appended.notify_all.called)
+        self.recorder.append_msg(INFORM)
+        appended.notify_all.assert_called_once_with()
+
     def test_event_is_pulsed(self):
         self.recorder.msg_received = mock.Mock()
         self.recorder.append_msg(REPLY)

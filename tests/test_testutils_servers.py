@@ -16,6 +16,7 @@ from katcp.protocol import ProtocolFlags
 from katcp.testutils import (AsyncDeviceTestServer, ClientConnectionTest, DeviceTestServer,
                              DeviceTestServerWithTimeoutHints, TestUtilMixin, WaitingMock,
                              handle_mock_req, mock_req, start_thread_with_cleanup)
+from tests.support import mock
 from tests.support.clock import TimewarpAsyncTestCase
 from tests.support.raw_client import RawClient
 
@@ -160,11 +161,17 @@ class TestUnstarted(TestUtilMixin, unittest.TestCase):
         self.assertEqual(texts(self.device, "watchdog"), ["!watchdog ok"])
 
     def test_connect_informs_are_sent_before_the_call_returns(self):
-        self.device._server.ioloop_thread_id = threading.current_thread().ident
+        def connect():
+            self.device._server.ioloop_thread_id = threading.current_thread().ident
+            future = self.device.on_client_connect(conn)
+            results.append((conn.inform.call_count, future.done()))
+
         conn = WaitingMock()
-        future = self.device.on_client_connect(conn)
-        self.assertEqual(conn.inform.call_count, 3)
-        self.assertTrue(future.done())
+        results = []
+        thread = threading.Thread(target=connect)  # one that has no loop
+        thread.start()
+        thread.join()
+        self.assertEqual(results, [(3, True)])
 
     def test_construction_in_a_thread_without_loop(self):
         devices = []
@@ -345,5 +352,12 @@ class TestWarpedLoop(TimewarpAsyncTestCase):
         yield self.set_ioloop_time(10)
         reply, _ = yield future
         self.assertEqual(str(reply), "!slow-command ok")
+        # The timer of a command that is cancelled ends with it.
+        with mock.patch.object(self.io_loop, "remove_timeout") as remove_timeout:
+            handle_mock_req(device, mock_req("slow-command", 10, client_conn=req.client_connection))
+            yield self.wake_ioloop()
+            handle_mock_req(device, mock_req("cancel-slow-command", client_conn=req.client_connection))
+            yield self.wake_ioloop()
+            self.assertEqual(remove_timeout.call_count, 1)
         yield device.stop()
         self.assertFalse(device.running())
