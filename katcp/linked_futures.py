@@ -210,7 +210,7 @@ def new_waiter(ioloop, cls=Waiter):
     return compat.new_future(compat.running_ioloop() or wait_loop(ioloop), cls)
 
 
-class _Place(object):
+class Place(object):
     """Something that knows a single waiter; holds it weakly until it is held."""
 
     __slots__ = ("_held", "_reference", "__weakref__")
@@ -233,7 +233,7 @@ class _Place(object):
         self._held = None
 
 
-class Deadline(_Place):
+class Deadline(Place):
     """Ends the wait of `waiter` when the clock of `ioloop` shows `when`.
 
     Parameters
@@ -273,7 +273,7 @@ class Deadline(_Place):
             self._ioloop.remove_timeout(timer)
 
 
-class _Watch(_Place):
+class _Watch(Place):
     """Tells `waiter` when `future`, which is not one of ours, is done."""
 
     __slots__ = ("_future", "_ioloop")
