@@ -6,7 +6,7 @@ whatever thread.  With asyncio underneath, none of this wakes up the loop, and a
 the thread of the loop before the thread that started it is out of its context, which ends it for good.
 The loops that servers and clients make for themselves put that right.
 
-Imported by `katcp.compat` only, where there is asyncio.
+Imported by `loops` only, where there is asyncio.
 """
 
 from __future__ import absolute_import, division, print_function
