@@ -47,3 +47,22 @@ class FailReply(Exception):
 
 class AsyncReply(Exception):
     """Raised by a request handler that answers later by itself; as a class or as an instance."""
+
+
+class KATCPResourceError(Exception):
+    """Something went wrong with a resource: the client's picture of a device."""
+
+
+class KATCPResourceInactive(KATCPResourceError):
+    """A request was made of a resource that is switched off."""
+
+
+class KATCPSensorError(KATCPResourceError):
+    """A sensor of a resource cannot do what it was asked to."""
+
+
+class UnknownSensorError(KATCPSensorError, KeyError):
+    """A resource has no sensor of this name, the only argument (a KeyError for the sake of older code)."""
+
+    def __str__(self):
+        return "There is no sensor %r" % self.args

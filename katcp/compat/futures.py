@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import concurrent.futures
+import functools
 import inspect
 import sys
 import threading
@@ -342,6 +343,26 @@ def remove_done_callback(future, callback):
     elif getattr(future, "_callbacks", None):
         # A new list, because tornado may be iterating over the old one.
         future._callbacks = [known for known in future._callbacks if known != callback]
+
+
+if PY2 or ON_ASYNCIO:
+    coroutine = tornado.gen.coroutine
+else:
+    def coroutine(function):
+        """Decorate a generator like ``tornado.gen.coroutine``; the futures can be awaited anywhere.
+
+        Those of tornado 4.5 itself mean nothing to asyncio's tasks.
+        """
+        start = tornado.gen.coroutine(function)
+
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            source = start(*args, **kwargs)
+            future = LoopFuture()
+            source.add_done_callback(functools.partial(copy_outcome, target=future))
+            return future
+
+        return wrapper
 
 
 if PY2:

@@ -66,14 +66,20 @@ else:
 
 if PY2:
     import Queue as queue  # noqa: F401
-    from collections import MutableMapping  # noqa: F401
+    from abc import abstractproperty as abstract_property  # noqa: F401
+    from collections import MutableMapping, Sequence  # noqa: F401
     from collections import OrderedDict as ordered_dict  # noqa: F401
 else:
     import queue  # noqa: F401
-    from collections.abc import MutableMapping  # noqa: F401
+    from abc import abstractmethod
+    from collections.abc import MutableMapping, Sequence  # noqa: F401
 
     # CPython 3.6's remembers the order of insertion already.
     ordered_dict = dict
+
+    def abstract_property(getter):
+        """Decorate the getter of a property that subclasses have to define."""
+        return property(abstractmethod(getter))
 
 
 def with_metaclass(meta, *bases):
