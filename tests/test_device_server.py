@@ -66,8 +66,8 @@ class TestConstruction(unittest.TestCase):
             with self.assertRaises(ValueError) as caught:
                 device(major)("", 0)
             self.assertEqual(str(caught.exception),
-                             "Device server only supports katcp procotol versions (4, 5), not %d as specified "
-                             "in self.PROTOCOL_INFO" % major)
+                             "Device server only supports katcp procotol versions (4, 5), not %d as "
+                             "specified in self.PROTOCOL_INFO" % major)
         changed = device(5)
         changed.PROTOCOL_INFO.major = 6
         self.assertRaises(ValueError, changed, "", 0)
@@ -401,7 +401,8 @@ class TestAsyncDeviceServer(tornado.testing.AsyncTestCase):
         yield tornado.gen.moment
         yield tornado.gen.moment
         self.assertIs(server.ioloop, self.io_loop)
-        answers = yield self.dialogue(server, b"?watchdog\n?sensor-sampling an.int event\n?sensor-sampling-clear\n")
+        answers = yield self.dialogue(
+            server, b"?watchdog\n?sensor-sampling an.int event\n?sensor-sampling-clear\n")
         answers = answers.splitlines()
         self.assertEqual(answers[3], b"!watchdog ok")
         self.assertEqual(answers[5:], [b"!sensor-sampling ok an.int event", b"!sensor-sampling-clear ok"])

@@ -281,7 +281,8 @@ class _Strategies(_SamplingTestCase):
         value = [1]
         sensor.set(1.0, Sensor.NOMINAL, value)
         first, second = self.connect(), self.connect()
-        self.assertEqual(first.ask(b"?sensor-sampling a.str auto")[0], status(b"1.000000", b"a.str nominal [1]"))
+        self.assertEqual(first.ask(b"?sensor-sampling a.str auto")[0],
+                         status(b"1.000000", b"a.str nominal [1]"))
         value.append(2)
         self.assertEqual(second.ask(b"?sensor-sampling a.str auto")[0],
                          status(b"1.000000", b"a.str nominal [1,\\_2]"))
@@ -309,7 +310,8 @@ class _Strategies(_SamplingTestCase):
         self.assertEqual(client.ask(b"?sensor-sampling-clear"), [b"!sensor-sampling-clear ok"])
         self.server.get_sensor("an.int").set(1.0, Sensor.NOMINAL, 1)
         self.assertEqual(other.line(), status(b"1.000000", b"an.int nominal 1"))
-        self.assertEqual(client.ask(b"?sensor-sampling an.int event")[0], status(b"1.000000", b"an.int nominal 1"))
+        self.assertEqual(client.ask(b"?sensor-sampling an.int event")[0],
+                         status(b"1.000000", b"an.int nominal 1"))
 
     def test_clear_strategies(self):
         client = self.connect()
@@ -410,7 +412,8 @@ class _Strategies(_SamplingTestCase):
 
     def test_a_sensor_named_often_costs_one_strategy(self):
         client = self.connect()
-        with mock.patch.object(SampleStrategy, "get_strategy", side_effect=SampleStrategy.get_strategy) as get_strategy:
+        with mock.patch.object(SampleStrategy, "get_strategy",
+                               side_effect=SampleStrategy.get_strategy) as get_strategy:
             client.ask(b"?sensor-sampling an.int,a.float,an.int,an.int event")
         self.assertEqual(get_strategy.call_count, 2)
 

@@ -198,7 +198,8 @@ class _StandardRequests(ServerTests):
         sensor.units = "bit"
         self.assertEqual(client.ask(b"?sensor-list a.bool"),
                          [b"#sensor-list a.bool Another\\_description. bit boolean", b"!sensor-list ok 1"])
-        self.assertEqual(client.ask(b"?sensor-value a.bool")[0].split(b" ")[2:], [b"1", b"a.bool", b"warn", b"1"])
+        self.assertEqual(client.ask(b"?sensor-value a.bool")[0].split(b" ")[2:],
+                         [b"1", b"a.bool", b"warn", b"1"])
         self.server.remove_sensor("a.bool")
         self.assertEqual(client.ask(b"?sensor-list a.bool"), [b"!sensor-list fail Unknown\\_sensor\\_name."])
 

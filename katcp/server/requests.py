@@ -313,8 +313,10 @@ class StandardRequests(object):
         """
         # A copy, since the loop thread changes the set.
         clients = self._client_conns.copy()
+        batch = InformBatch(req)
         for client_conn in clients:
-            req.inform(client_conn.address)
+            batch.add(client_conn.address)
+        batch.send()
         return req.make_reply("ok", len(clients))
 
     # --- sensors -------------------------------------------------------------------------------------
