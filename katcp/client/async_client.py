@@ -222,6 +222,9 @@ class AsyncClient(DeviceClient):
             informs = []
             self.callback_request(msg, reply_cb=functools.partial(self._finish_wait, wait, informs),
                                   inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
+            if self._stream is not None and not len(self._calls):
+                # A thread waits; nothing else that could be sent along is on its way.
+                self._stream.flush()
         except Exception:
             wait.finish(exc_info=sys.exc_info())
 

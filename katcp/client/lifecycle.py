@@ -446,7 +446,7 @@ class ClientLifecycle(object):
                 return compat.failed_future(sys.exc_info())
         return self._until_running_and(event_name, timeout)
 
-    @gen.coroutine
+    @compat.coroutine
     def _until_running_and(self, event_name, timeout):
         ioloop = self._ioloop or compat.current_ioloop()
         give_up = ioloop.time() + timeout if timeout else None

@@ -10,7 +10,6 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import sys
-import threading
 
 from concurrent.futures import TimeoutError
 
@@ -74,20 +73,20 @@ class Wait(object):
         The ``exc_info`` triple of the error.
     """
 
-    __slots__ = ("finished", "result", "exc_info", "_woken")
+    __slots__ = ("finished", "result", "exc_info", "_latch")
 
     def __init__(self):
         self.finished = False
         self.result = None
         self.exc_info = None
-        self._woken = threading.Event()
+        self._latch = compat.Latch()
 
     def finish(self, result=None, exc_info=None):
         """Bring the result, or the ``exc_info`` triple of an error, and wake the thread."""
         self.result = result
         self.exc_info = exc_info
         self.finished = True
-        self._woken.set()
+        self._latch.open()
 
     def follow(self, future):
         """Bring the outcome of a finished future."""
@@ -99,16 +98,16 @@ class Wait(object):
 
     def wake(self):
         """Wake the thread though there is no result."""
-        self._woken.set()
+        self._latch.open()
 
     def block(self, timeout):
         """Wait up to `timeout` seconds, None for ever, and return whether anybody woke this thread."""
         if timeout is None:
             # Python 2 does not notice interrupts (Ctrl-C) in a wait without a timeout.
-            while not self._woken.wait(_LONGEST_WAIT):
+            while not self._latch.wait(_LONGEST_WAIT):
                 pass
             return True
-        return self._woken.wait(min(timeout, _LONGEST_WAIT))
+        return self._latch.wait(min(timeout, _LONGEST_WAIT))
 
     def outcome(self):
         """Return the result or raise the error."""

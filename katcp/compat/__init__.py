@@ -16,7 +16,7 @@ from katcp.compat.strings import (  # noqa: F401
     byte_chars, decode_native, encode_utf8, ensure_native_str, integer_types, is_bytes, is_text,
     lossy_str, string_types, text_type)
 from katcp.compat.language import (  # noqa: F401
-    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, MutableMapping, Sequence, abstract_property,
+    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Latch, MutableMapping, Sequence, abstract_property,
     accepts_keyword, get_args, get_thread_ident, ordered_dict, positional_arg_names, queue, reraise,
     with_metaclass)
 from katcp.compat.futures import (  # noqa: F401
