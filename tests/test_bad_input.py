@@ -297,6 +297,10 @@ SAMPLING = [
 HINTS = [
     ("hint for an unknown request", b"?request-timeout-hint nope",
      [fail("request-timeout-hint", "Unknown request method")]),
+    ("hint for a request that is not UTF-8", b"?request-timeout-hint \xff",
+     [fail("request-timeout-hint", undecodable(
+         "Unknown request method",
+         "Error in parameter 1 (request): %s" % error(b"\xff".decode, "utf-8")))]),
     ("surplus argument of ?request-timeout-hint", b"?request-timeout-hint help x",
      [fail("request-timeout-hint", "Too many parameters given.")]),
 ]

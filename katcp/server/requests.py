@@ -111,6 +111,7 @@ class StandardRequests(object):
         """
         return req.make_reply("ok")
 
+    @minimum_katcp_version(5, 0)
     def request_version_list(self, req, msg):
         """Tell the versions of the device, its parts, and the protocol.
 
@@ -154,8 +155,6 @@ class StandardRequests(object):
             else:
                 req.inform(name, version, build_state)
         return req.make_reply("ok", len(versions))
-
-    request_version_list = minimum_katcp_version(5, 0)(request_version_list)
 
     @has_katcp_protocol_flags([ProtocolFlags.REQUEST_TIMEOUT_HINTS])
     @request(Str(optional=True))
