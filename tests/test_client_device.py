@@ -421,7 +421,7 @@ class TestHandlers(LoopTestCase):
     def test_flood_leaves_the_loop_its_turns(self):
         client, server = self.make_pair()
         connection = yield self.connection(client, server)
-        lines = 200000
+        lines = 50000
         sender = threading.Thread(target=connection.send, args=(b"#flood\n" * lines,))
         sender.start()
         turns = set()
