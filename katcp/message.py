@@ -424,14 +424,22 @@ def _unescaped_arguments(line, raw):
 
     `raw` is the same line with ESC for the separators and spaces unescaped already.
     """
-    # Whatever is not as simple as it seems leaves a backslash.
-    if line.find(b"\\\\") < 0:
+    double = line.find(b"\\\\") >= 0
+    if double:
+        # Backslashes that are data step aside as NULs, of which there are none.
+        raw = line.replace(b" ", b"\x1b").replace(b"\\\\", b"\0").replace(b"\\_", b" ")
+    if _BACKSLASH in raw:
         raw = raw.replace(b"\\n", b"\n").replace(b"\\@", b"")
         if _BACKSLASH in raw:
-            raw = raw.replace(b"\\t", b"\t").replace(b"\\r", b"\r").replace(b"\\0", b"\0")
-        if _BACKSLASH not in raw:
-            return raw.split(b"\x1b")
-    return [_unescape(arg) if _BACKSLASH in arg else arg for arg in line.split(b" ")]
+            raw = raw.replace(b"\\t", b"\t").replace(b"\\r", b"\r")
+            if not double:
+                raw = raw.replace(b"\\0", b"\0")
+            if _BACKSLASH in raw:
+                # Escapes for the stand-ins themselves, or broken ones.
+                return [_unescape(arg) if _BACKSLASH in arg else arg for arg in line.split(b" ")]
+    if double:
+        raw = raw.replace(b"\0", b"\\")
+    return raw.split(b"\x1b")
 
 
 def _refuse_escape(arg):
