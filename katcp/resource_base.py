@@ -9,7 +9,7 @@ from collections import namedtuple
 from tornado import gen
 
 from katcp.compat import (GenTimeoutError, abstract_property, as_future, coroutine, failed_future,
-                          is_awaitable, with_metaclass)
+                          future_exc_info, is_awaitable, with_metaclass)
 from katcp.errors import KATCPSensorError, UnknownSensorError
 from katcp.linked_futures import Waiter, follow, new_waiter
 from katcp.resource_sensor import escape_name
@@ -37,13 +37,13 @@ class _InTime(Waiter):
     """Resolves with whether the future that it follows was done before its timeout."""
 
     def source_done(self, source):
-        if source.cancelled() or source.exception() is not None:
-            if isinstance(not source.cancelled() and source.exception(), GenTimeoutError):
-                self.set_result(False)
-            else:
-                super(_InTime, self).source_done(source)
-        else:
+        exc_info = future_exc_info(source)
+        if exc_info is None:
             self.set_result(True)
+        elif isinstance(exc_info[1], GenTimeoutError):
+            self.set_result(False)
+        else:
+            super(_InTime, self).source_done(source)
 
 
 class KATCPResource(with_metaclass(abc.ABCMeta)):

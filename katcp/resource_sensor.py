@@ -14,8 +14,9 @@ import threading
 from collections import namedtuple
 
 from katcp.chaining import transform
-from katcp.compat import (Sequence, add_callback_if_open, coroutine, ensure_native_str, fail,
-                          is_awaitable, ordered_dict, resolve, string_types, with_metaclass)
+from katcp.compat import (Sequence, add_callback_if_open, done_future, ensure_native_str, fail,
+                          failed_future, is_awaitable, ordered_dict, resolve, string_types,
+                          with_metaclass)
 from katcp.errors import KATCPSensorError
 from katcp.linked_futures import Deadline, Place, Waiter, new_waiter, wait_loop
 from katcp.protocol import DEFAULT_KATCP_MAJOR
@@ -29,9 +30,12 @@ logger = logging.getLogger("katcp.resource")
 # may end a wait, which takes its listener away.
 _listeners_lock = threading.RLock()
 
-_NO_STRATEGY = ("none",)
+# What is said of a sensor for which no strategy was set.
+NO_STRATEGY = ("none",)
 
 _new_tuple = tuple.__new__
+_decode_timestamp = Sensor.TIMESTAMP_TYPE.decode
+_STATUS_NUMBERS = Sensor.STATUS_NAMES_RAW
 
 
 # --- names and strategies ------------------------------------------------------------------------
@@ -259,7 +263,11 @@ class _ReadingWait(Place):
 
     def __call__(self, sensor, reading):
         waiter = self._waiter()
-        if waiter is None or waiter.found:
+        if waiter is None:
+            # It died while another listener was being registered, which undid `stop_listening`.
+            sensor.unregister_listener(self)
+            return
+        if waiter.found:
             return
         try:
             if not self._is_met(reading):
@@ -334,7 +342,7 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         self._sensor = sensor = Sensor(**sensor_description)
         self._name = sensor.name
         self._normalised_name = escape_name(sensor.name)
-        self._parse_value = sensor.parse_value
+        self._parse = sensor.value_parser()
 
     def update_description(self, sensor_description):
         """Take over what the device says about the sensor now; listeners and waits stay.
@@ -469,9 +477,10 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         -----
         Nothing changes if one of them is wrong.
         """
-        self.set(Sensor.TIMESTAMP_TYPE.decode(raw_timestamp, major),
-                 Sensor.STATUS_NAMES_RAW[raw_status],
-                 self._parse_value(raw_value, major))
+        timestamp = _decode_timestamp(raw_timestamp, major)
+        status = _STATUS_NUMBERS[raw_status]
+        parse = self._parse if type(raw_value) is bytes else self._sensor.parse_value
+        self.set(timestamp, status, parse(raw_value, major))
 
     # --- asking the device ---
 
@@ -498,13 +507,11 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         return self._poll(lambda polled: self._reading.status)
 
     def _poll(self, result):
-        return transform(self._polled(), result)
-
-    @coroutine
-    def _polled(self):
-        polled = self._manager.poll_sensor(self._name)
-        if is_awaitable(polled):
-            yield polled
+        try:
+            polled = self._manager.poll_sensor(self._name)
+        except Exception:
+            return failed_future(sys.exc_info())
+        return transform(polled if is_awaitable(polled) else done_future(), result)
 
     # --- strategies ---
 
@@ -653,7 +660,7 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         """
         if isinstance(condition_or_value, Sequence) and not isinstance(condition_or_value, string_types):
             raise NotImplementedError("Currently only single conditions are supported")
-        if self.sampling_strategy == _NO_STRATEGY:
+        if self.sampling_strategy == NO_STRATEGY:
             raise KATCPSensorError("Cannot wait on a sensor that does not have a strategy set")
         ioloop = wait_loop(None)
         waiter = new_waiter(ioloop, _ReadingWaiter)

@@ -373,6 +373,28 @@ class Sensor(object):
                 "Sensor value type must be bytes - not {}".format(type(s_value)))
         return self._parser(s_value, katcp_major)
 
+    def value_parser(self):
+        """Return a function with which to parse many values.
+
+        Returns
+        -------
+        function
+            ``function(s_value, katcp_major)`` does what `parse_value` does, but does not check that
+            it is given bytes.
+        """
+        kattype = self._kattype
+        if kattype.check_is_idle():
+            return kattype.decode
+        if self._sensor_type != self.DISCRETE:
+            return kattype.unpack
+        find = dict(zip(self.formatted_params, self.params)).get
+
+        def parse(s_value, katcp_major):
+            value = find(s_value)
+            return kattype.unpack(s_value, katcp_major) if value is None else value
+
+        return parse
+
     # --- observers ---
 
     def attach(self, observer):
