@@ -195,8 +195,8 @@ class Sending(object):
         # One record per connection: a handler may have a lot more to say to a client that is gone.
         stream.output_ended = True
         text = compat.lossy_str(data[:100].rstrip(b"\n"))
-        self._logger.warning("Could not send message '%s%s' to %s: %r", text, "..." if len(data) > 101 else "",
-                             self.get_address(stream), error)
+        self._logger.warning("Could not send message '%s%s' to %s: %r", text,
+                             "..." if len(data) > 101 else "", self.get_address(stream), error)
         stream.close(error)
 
     def _mass_write(self, data):
