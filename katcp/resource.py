@@ -9,7 +9,8 @@ module                   holds
 ======================== ===========================================================================
 `katcp.resource_base`    `KATCPResource`
 `katcp.resource_request` `KATCPRequest`, `KATCPReply`
-`katcp.resource_sensor`  `KATCPSensor`, its readings and its manager; names and strategies
+`katcp.resource_sensor`  `KATCPSensor`, its readings and its manager
+`katcp.resource_names`   how names and strategies are spelled
 `katcp.errors`           the exceptions
 ======================== ===========================================================================
 """
@@ -31,10 +32,10 @@ from katcp.errors import (KATCPResourceError, KATCPResourceInactive, KATCPSensor
                           UnknownSensorError)
 from katcp.message import Message  # noqa: F401
 from katcp.resource_base import KATCPResource, SensorResultTuple  # noqa: F401
+from katcp.resource_names import escape_name, normalize_strategy_parameters  # noqa: F401
 from katcp.resource_request import (KATCPDummyRequest, KATCPReply, KATCPRequest,  # noqa: F401
                                     _KATCPReplyTuple)
-from katcp.resource_sensor import (KATCPSensor, KATCPSensorReading, KATCPSensorsManager,  # noqa: F401
-                                   escape_name, normalize_strategy_parameters)
+from katcp.resource_sensor import KATCPSensor, KATCPSensorReading, KATCPSensorsManager  # noqa: F401
 from katcp.sensor import Sensor  # noqa: F401
 from katcp.waiting import hashable_identity  # noqa: F401
 

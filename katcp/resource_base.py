@@ -12,7 +12,7 @@ from katcp.compat import (GenTimeoutError, abstract_property, as_future, corouti
                           future_exc_info, is_awaitable, with_metaclass)
 from katcp.errors import KATCPSensorError, UnknownSensorError
 from katcp.linked_futures import Waiter, follow, new_waiter
-from katcp.resource_sensor import escape_name
+from katcp.resource_names import escape_name
 
 
 class SensorResultTuple(namedtuple(

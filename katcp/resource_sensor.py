@@ -14,12 +14,12 @@ import threading
 from collections import namedtuple
 
 from katcp.chaining import transform
-from katcp.compat import (Sequence, add_callback_if_open, done_future, ensure_native_str, fail,
-                          failed_future, is_awaitable, ordered_dict, resolve, string_types,
-                          with_metaclass)
+from katcp.compat import (Sequence, add_callback_if_open, done_future, fail, failed_future,
+                          is_awaitable, ordered_dict, resolve, string_types, with_metaclass)
 from katcp.errors import KATCPSensorError
 from katcp.linked_futures import Deadline, Place, Waiter, new_waiter, wait_loop
 from katcp.protocol import DEFAULT_KATCP_MAJOR
+from katcp.resource_names import NO_STRATEGY, escape_name, parameter_text, strategy_parts
 from katcp.sensor import Sensor
 from katcp.waiting import hashable_identity
 
@@ -30,86 +30,9 @@ logger = logging.getLogger("katcp.resource")
 # may end a wait, which takes its listener away.
 _listeners_lock = threading.RLock()
 
-# What is said of a sensor for which no strategy was set.
-NO_STRATEGY = ("none",)
-
 _new_tuple = tuple.__new__
 _decode_timestamp = Sensor.TIMESTAMP_TYPE.decode
 _STATUS_NUMBERS = Sensor.STATUS_NAMES_RAW
-
-
-# --- names and strategies ------------------------------------------------------------------------
-
-def escape_name(name):
-    """Return the Python identifier for the KATCP name of a sensor, request or resource.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-        `name` with an underscore for each ``.`` and ``-``.
-
-    Examples
-    --------
-    >>> escape_name("wind.speed-max")
-    'wind_speed_max'
-    """
-    return name.replace(".", "_").replace("-", "_")
-
-
-def _parameter_text(value):
-    """Return a part of a strategy as native string, with all digits of a float."""
-    if isinstance(value, string_types):
-        return ensure_native_str(value)
-    if isinstance(value, float):
-        # Python 2's str() drops digits; subclasses (numpy's) have representations of their own.
-        return float.__repr__(value)
-    return str(value)
-
-
-def _strategy_parts(parts):
-    if isinstance(parts, string_types):
-        return ensure_native_str(parts).split()
-    return [_parameter_text(part) for part in parts]
-
-
-def normalize_strategy_parameters(params):
-    """Return a sampling strategy in the form in which strategies can be compared.
-
-    Parameters
-    ----------
-    params : str or iterable
-        Name of the strategy and its parameters: a string with spaces between them, or a sequence
-        of strings and numbers.
-
-    Returns
-    -------
-    tuple of str
-        Numbers, also those in strings, look like floats: ``"10.0"``.
-
-    Raises
-    ------
-    TypeError
-        If `params` is not iterable or one of them is neither string nor number.
-
-    Examples
-    --------
-    >>> normalize_strategy_parameters("event-rate 1 2.5")
-    ('event-rate', '1.0', '2.5')
-    """
-    if isinstance(params, string_types):
-        params = _strategy_parts(params) or [""]
-    return tuple(_normalize_parameter(param) for param in params)
-
-
-def _normalize_parameter(param):
-    try:
-        return float.__repr__(float(param))
-    except ValueError:
-        return _parameter_text(param)
 
 
 # --- readings ------------------------------------------------------------------------------------
@@ -543,12 +466,12 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
             yield sensor.set_strategy("period", 0.5)
             yield sensor.set_strategy("event-rate", "0.5 10")
         """
-        parts = _strategy_parts(strategy)
+        parts = strategy_parts(strategy)
         if params is not None:
             try:
-                parts = parts + _strategy_parts(params)
+                parts = parts + strategy_parts(params)
             except TypeError:
-                parts.append(_parameter_text(params))
+                parts.append(parameter_text(params))
         return self.set_sampling_strategy(" ".join(parts))
 
     def set_sampling_strategy(self, strategy):

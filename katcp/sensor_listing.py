@@ -10,7 +10,7 @@ from tornado import gen
 
 from katcp.compat import coroutine, done_future, failed_future, reraise
 from katcp.resource_base import SensorResultTuple
-from katcp.resource_sensor import NO_STRATEGY
+from katcp.resource_names import NO_STRATEGY
 
 
 def katcp_name(sensor):
