@@ -1,0 +1,377 @@
+"""Keeping in step with the device: the loop that goes through the states of an inspecting client.
+
+A round of it: tell that the client is (dis)connected; wait for a connection, and to hear what the device
+speaks; inspect; tell what has changed; tell that the client is in step; wait until it no longer is,
+because the interface has changed or the connection is gone.
+
+Anything may happen while a round waits.  Each wait therefore ends when the client stops, and what is
+found out about a connection is worth nothing if it is not the same connection any more: connections are
+counted.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+from tornado import gen
+
+from katcp import compat
+from katcp.compat import CANCELLED_ERRORS, GenTimeoutError, lossy_str
+from katcp.inspecting.backoff import ExponentialRandomBackoff
+from katcp.inspecting.inspection import SyncError
+from katcp.inspecting.states import (DATA_SYNCED_STATES, DISCONNECTED, MODEL_CHANGED, MODEL_UNCHANGED,
+                                     NOT_SYNCED_STATES, SYNCED, SYNCING, VALID_STATES,
+                                     InspectingClientStateType)
+from katcp.waiting import (AsyncEvent, AsyncState, log_coroutine_exceptions, log_future_exceptions,
+                           until_any)
+
+
+class _RoundInterrupted(Exception):
+    """The connection is not the one that the round began with, or the client stops."""
+
+
+class StateCallbackCancelled(Exception):
+    """Somebody has cancelled the future of a state callback, so that it did not finish."""
+
+
+class StateLoop(object):
+    """The part of an inspecting client that keeps it in step with its device.
+
+    It needs from the rest of the client: ``inspect`` and ``_unannounced`` of `Inspection`;
+    ``katcp_client``; ``ioloop``; ``_logger``; ``bind_address_string``.
+
+    Parameters
+    ----------
+    ioloop : tornado.ioloop.IOLoop or None
+        That of the client; None for the one that is current when somebody waits.
+    initial_inspection : bool
+        Whether the first round inspects the device.
+
+    Attributes
+    ----------
+    valid_states : frozenset of InspectingClientStateType
+    resync_delay : ExponentialRandomBackoff or None
+        Says how long to wait after a failure; None until the client is started.
+    initial_inspection : bool
+        Whether the next round inspects the device.
+    """
+
+    # Seconds before the first retry, and the most that it ever takes.
+    initial_resync_timeout = 5
+    max_resync_timeout = 90
+
+    valid_states = VALID_STATES
+
+    def __init__(self, ioloop, initial_inspection):
+        self.initial_inspection = initial_inspection
+        self.resync_delay = None
+        self._state = AsyncState(VALID_STATES, DISCONNECTED, ioloop)
+        self._state_cb = None
+        # The state that the callback was told last, None if it failed.
+        self._told_state = None
+        self._interface_changed = AsyncEvent(ioloop)
+        self._connected = AsyncEvent(ioloop)
+        self._disconnected = AsyncEvent(ioloop)
+        self._connection_number = 0
+        # Set when the state loop has to end; each run has one of its own.
+        self._stop_requested = AsyncEvent(ioloop)
+        super(StateLoop, self).__init__()
+
+    # --- state, for users ------------------------------------------------------------------------
+
+    @property
+    def state(self):
+        """The current `InspectingClientStateType`."""
+        return self._state.state
+
+    @property
+    def synced(self):
+        """Whether the client knows what the device has, and the state callback has dealt with it."""
+        return self._state.state.synced
+
+    def set_state_callback(self, cb):
+        """Have a function called whenever the state has changed.
+
+        Parameters
+        ----------
+        cb : callable or None
+            ``cb(state, model_changes)`` is called in the thread of the loop.  If it returns a future or, on
+            Python 3, anything else that can be awaited, the next state comes when that is done.  In the
+            meantime it must not wait for things that need a later state, as lookups do until
+            ``state.data_synced``.
+
+            `model_changes` is None unless ``state.model_changed``; then it is an AttrDict with the items
+            ``requests`` and ``sensors``, as far as there are changes, each an AttrDict with two sets of
+            names (native str), ``added`` and ``removed``.  What has been modified is in both.
+
+            If the callback fails, the client connects anew after a while; changes are then told again.
+        """
+        self._state_cb = cb
+
+    def until_state(self, desired_state, timeout=None):
+        """Wait for a state.
+
+        Whoever waits goes on after the state callback was called, and before the state changes again.
+
+        Parameters
+        ----------
+        desired_state : InspectingClientStateType or tuple of four bools
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        future
+            Resolves with True; fails with ``tornado.gen.TimeoutError`` when the time is up.
+
+        Raises
+        ------
+        ValueError
+            If it is none of `valid_states`.
+        """
+        return self._state.until_state(desired_state, timeout)
+
+    def until_synced(self, timeout=None):
+        """Wait until the client is synced; see `until_state`.  May be called before the start."""
+        return self._state.until_state(SYNCED, timeout)
+
+    def until_not_synced(self, timeout=None):
+        """Wait until the client is not synced; see `until_state`."""
+        return self._state.until_state_in(*NOT_SYNCED_STATES, timeout=timeout)
+
+    def until_data_synced(self, timeout=None):
+        """Wait until the client knows what the device has; see `until_state`."""
+        return self._state.until_state_in(*DATA_SYNCED_STATES, timeout=timeout)
+
+    # --- what happens meanwhile ------------------------------------------------------------------
+
+    def _cb_connection_state(self, connected):
+        """Take note that a connection was made or lost; what the low-level client calls."""
+        if connected:
+            self._connection_number += 1
+            self._disconnected.clear()
+            self._connected.set()
+        else:
+            self._connected.clear()
+            self._disconnected.set()
+            self._leave_synced(DISCONNECTED)
+
+    def _cb_inform_interface_change(self, msg):
+        """Hook: have everything inspected again."""
+        self._interface_changed.set()
+        self._leave_synced(SYNCING)
+
+    def _leave_synced(self, state):
+        # At once: who gets a reply to a request after this must not find the client synced.  In this order
+        # (the events first) the state loop, which calls the callback, resumes before anybody who waits for
+        # the state.
+        if self.synced:
+            self._state.set_state(state)
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    @log_coroutine_exceptions
+    @gen.coroutine
+    def _state_loop(self):
+        """Keep in step with the device until the client is stopped."""
+        stop = self._stop_requested
+        self.resync_delay = ExponentialRandomBackoff(self.initial_resync_timeout, self.max_resync_timeout)
+        self._told_state = None
+        failed = False
+        while not stop.is_set():
+            retry = None
+            try:
+                # In this coroutine, not in another that it waits for: this follows upon the end of the last
+                # round, and whoever waits for the state resumes in the same iteration of the loop.
+                yield self._tell_connected()
+                yield self._until_protocol_known(stop)
+                connection = self._connection_number
+                synced = yield self._synchronise(stop, connection)
+                if synced:
+                    self.resync_delay.success()
+                    if failed:
+                        self._logger.warning("Succesfully resynced with %s after failure",
+                                             self.bind_address_string)
+                        failed = False
+                    self._check_round(stop, connection)
+                    yield until_any(self._interface_changed.until_set(), self._disconnected.until_set(),
+                                    stop.until_set())
+            except _RoundInterrupted:
+                pass
+            except SyncError as error:
+                # It is no fault of the device if the connection was lost or the client stopped.
+                if self._connected.is_set() and not stop.is_set():
+                    retry = self._wait_to_retry
+                    delay = self._next_delay()
+                    self._logger.warning("Error syncing with device %s: %s 'Retrying in %ss.",
+                                         self.bind_address_string, lossy_str(error), delay)
+            except Exception:
+                if stop.is_set():
+                    self._logger.exception("Unhandled exception in client-sync loop, which was to end.")
+                else:
+                    retry = self._wait_to_reconnect
+                    delay = self._next_delay()
+                    self._logger.exception("Unhandled exception in client-sync loop. Triggering disconnect "
+                                           "and Retrying in %ss.", delay)
+                    self.katcp_client.disconnect()
+            if retry is not None:
+                failed = True
+                yield retry(delay, stop)
+        if self._told_state != DISCONNECTED:
+            try:
+                yield self._send_state(*DISCONNECTED)
+            except Exception:
+                self._logger.exception("Unhandled exception after client-sync loop ended.")
+
+    @gen.coroutine
+    def _until_protocol_known(self, stop):
+        """Wait for a connection, and for what the device says about itself when it is made."""
+        while not self._connected.is_set():
+            yield until_any(self._connected.until_set(), stop.until_set())
+            if stop.is_set():
+                raise _RoundInterrupted
+            yield self._tell_connected()
+        connection = self._connection_number
+        yield until_any(self.katcp_client.until_protocol(), self._disconnected.until_set(), stop.until_set())
+        # Who has waited for `connect`, be it in a coroutine within a coroutine, may still have preparations
+        # to make for the inspection.
+        yield gen.moment
+        self._check_round(stop, connection)
+
+    @gen.coroutine
+    def _synchronise(self, stop, connection):
+        """Inspect the device and tell what has changed; then tell that the client is in step, if it is.
+
+        Returns
+        -------
+        future
+            Resolves with whether it is.
+        """
+        if self.initial_inspection:
+            # What was announced before the inspection begins is seen by it.
+            self._interface_changed.clear()
+            inspection = compat.as_future(self.inspect())
+            yield self._until_finished(inspection, self._disconnected, stop)
+            self._check_round(stop, connection)
+            self._unannounced.note(inspection.result())
+            yield self._tell_model_changes(stop)
+        self.initial_inspection = True
+        self._check_round(stop, connection)
+        if self._interface_changed.is_set():
+            raise gen.Return(False)
+        yield self._send_state(*SYNCED)
+        raise gen.Return(True)
+
+    def _check_round(self, stop, connection):
+        if stop.is_set() or connection != self._connection_number or not self._connected.is_set():
+            raise _RoundInterrupted
+
+    # --- after failures --------------------------------------------------------------------------
+
+    def _next_delay(self):
+        """Return how many seconds to wait after a failure, and have the next take longer."""
+        delay = self.resync_delay.delay
+        self.resync_delay.failed()
+        return delay
+
+    @gen.coroutine
+    def _wait_to_retry(self, delay, stop):
+        """Wait, but not any longer once the connection is lost."""
+        yield self._pause(delay, stop, self._disconnected)
+
+    @gen.coroutine
+    def _wait_to_reconnect(self, delay, stop):
+        """Wait, the connection being about to be lost; a new one would not be any better at once."""
+        give_up = self.ioloop.time() + delay
+        yield self._pause(delay, stop, self._disconnected)
+        if self.state.connected and not (self._connected.is_set() or stop.is_set()):
+            try:
+                yield self._tell_connected()
+            except Exception:
+                self._logger.exception("Unhandled exception in client-sync loop, which has disconnected.")
+        yield self._pause(give_up - self.ioloop.time(), stop)
+
+    @gen.coroutine
+    def _pause(self, delay, *events):
+        if delay <= 0:
+            yield gen.moment
+            return
+        try:
+            yield until_any(*[event.until_set() for event in events], timeout=delay, ioloop=self.ioloop)
+        except GenTimeoutError:
+            pass
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    def _tell_connected(self):
+        """Tell that there is a connection, or that there is none, unless that was told last."""
+        if self._connected.is_set():
+            return self._send_state(*SYNCING)
+        if self._told_state == DISCONNECTED:
+            return compat.done_future(None)
+        return self._send_state(*DISCONNECTED)
+
+    @gen.coroutine
+    def _tell_model_changes(self, stop):
+        changes = self._unannounced.take()
+        try:
+            if changes:
+                yield self._send_state(*MODEL_CHANGED, model_changes=changes)
+            else:
+                yield self._send_state(*MODEL_UNCHANGED)
+        except Exception:
+            self._unannounced.give_back(changes)
+            raise
+        if stop.is_set():
+            # The callback may not have got to the end of them.
+            self._unannounced.give_back(changes)
+
+    @gen.coroutine
+    def _send_state(self, connected, synced, model_changed, data_synced, model_changes=None):
+        """Set the state and call the callback, in one go; wait for the callback to finish.
+
+        Then leave the loop to others for one iteration, so that those who wait for a state see it.
+        """
+        state = InspectingClientStateType(connected, synced, model_changed, data_synced)
+        stop = self._stop_requested
+        # A stop does not wait for what was begun before it, but it does for what it leads to.
+        interrupts = () if stop.is_set() else (stop,)
+        self._told_state = None
+        self._state.set_state(state)
+        callback = self._state_cb
+        result = callback(state, model_changes) if callback is not None else None
+        if compat.is_awaitable(result):
+            is_ours = not compat.is_future(result)
+            result = compat.as_future(result)
+            yield self._until_finished(result, *interrupts)
+            if result.done():
+                self._check_callback(result)
+            else:
+                log_future_exceptions(self._logger, result)
+                if is_ours:
+                    result.cancel()
+        self._told_state = state
+        yield gen.moment
+
+    @staticmethod
+    def _check_callback(result):
+        exc_info = compat.future_exc_info(result)
+        if exc_info is None:
+            return
+        if issubclass(exc_info[0], CANCELLED_ERRORS):
+            # Which may be no `Exception`, and would end the loop.
+            raise StateCallbackCancelled("The future of the state callback was cancelled")
+        compat.reraise(exc_info)
+
+    def _until_finished(self, future, *events):
+        """Wait until `future` is done, whatever its outcome, or one of `events` is set."""
+        finished = AsyncEvent(self.ioloop)
+
+        def finish(future):
+            # Seen, should nobody wait any more; whoever does looks again.
+            compat.future_exc_info(future)
+            finished.set()
+
+        if future.done():
+            finish(future)
+        else:
+            compat.add_loop_callback(self.ioloop, future, finish)
+        return until_any(finished.until_set(), *[event.until_set() for event in events])

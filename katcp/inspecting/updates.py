@@ -1,0 +1,137 @@
+"""Sensor updates, from the inform to the sensor object."""
+
+from __future__ import absolute_import, division, print_function
+
+import functools
+import sys
+
+from katcp import compat
+from katcp.compat import ensure_native_str, lossy_str, ordered_dict
+
+# What updates return that need not wait for anything: thousands in a second share it.
+_APPLIED = compat.done_future(None)
+
+
+class SensorUpdates(object):
+    """The part of an inspecting client that sets sensor objects.
+
+    It needs from the rest of the client: ``_sensors_index``, ``_sensor_object_cache`` and
+    ``_denied_sensors`` of `Inspection`; ``_sensor_object`` and ``future_get_sensor`` of `Lookup`;
+    ``state``; ``katcp_client``; ``ioloop``; ``_logger``.
+    """
+
+    def __init__(self):
+        # Updates for sensors that are being looked up: name -> list of (future, arguments), oldest first.
+        self._waiting_updates = ordered_dict()
+        super(SensorUpdates, self).__init__()
+
+    def _cb_inform_sensor_status(self, msg):
+        """Hook: set the sensors that a ``#sensor-status`` or ``#sensor-value`` inform is about."""
+        arguments = msg.arguments
+        timestamp, count = arguments[0], int(arguments[1])
+        if len(arguments) != 2 + 3 * count:
+            raise AssertionError("Inform says that it has {} sensors, but has {} arguments".format(
+                count, len(arguments)))
+        for i in range(2, len(arguments), 3):
+            try:
+                update = self.update_sensor(ensure_native_str(arguments[i]), timestamp, arguments[i + 1],
+                                            arguments[i + 2])
+            except Exception:
+                self._log_failed_update(arguments[i])
+                continue
+            if update is _APPLIED or not compat.is_future(update):
+                continue
+            if update.done():
+                self._check_update(arguments[i], update)
+            else:
+                compat.add_loop_callback(
+                    self.ioloop, update, functools.partial(self._check_update, arguments[i]))
+
+    def _check_update(self, raw_name, update):
+        exc_info = compat.future_exc_info(update)
+        if exc_info is not None:
+            self._log_failed_update(raw_name, exc_info)
+
+    def _log_failed_update(self, raw_name, exc_info=True):
+        self._logger.error('Could not apply the update received for "%s"', lossy_str(raw_name),
+                           exc_info=exc_info)
+
+    def update_sensor(self, name, timestamp, status, value):
+        """Set a sensor from an update of the device.
+
+        If there is no object for the sensor yet, it is looked up first; later updates for the sensor wait
+        for their turn.
+
+        Parameters
+        ----------
+        name : str
+        timestamp, status, value : bytes
+            As they came.
+
+        Returns
+        -------
+        future
+            Resolves with None.  It is done already if nothing had to be waited for.  Fails with what
+            ``set_formatted`` of the sensor raises, or the lookup of the sensor.
+        """
+        waiting = self._waiting_updates.get(name)
+        if waiting is None:
+            sensor = self._sensor_object_cache.get(name)
+            try:
+                if sensor is None and self.state.data_synced:
+                    sensor = self._sensor_object(name)
+                if sensor is not None:
+                    sensor.set_formatted(timestamp, status, value, self.katcp_client.protocol_flags.major)
+                    return _APPLIED
+            except Exception:
+                return compat.failed_future(sys.exc_info())
+            if name in self._denied_sensors:
+                self._logger.debug('Received another update for "%s", which does not exist', lossy_str(name))
+                return _APPLIED
+        future = compat.new_future(self.ioloop)
+        update = (future, (timestamp, status, value, self.katcp_client.protocol_flags.major))
+        if waiting is not None:
+            waiting.append(update)
+        else:
+            self._waiting_updates[name] = [update]
+            self._look_up_for_updates(name)
+        return future
+
+    def _look_up_for_updates(self, name):
+        lookup = self.future_get_sensor(name)
+        apply_updates = functools.partial(self._apply_waiting_updates, name)
+        if lookup.done():
+            apply_updates(lookup)
+        else:
+            compat.add_loop_callback(self.ioloop, lookup, apply_updates)
+
+    def _apply_waiting_updates(self, name, lookup):
+        exc_info = compat.future_exc_info(lookup)
+        updates = self._waiting_updates.pop(name, ())
+        if not updates:  # the client was stopped
+            return
+        sensor = None
+        if exc_info is None:
+            sensor = lookup.result()
+            if sensor is None:
+                self._denied_sensors.add(name)
+                self._logger.error('Received update for "%s", but could not create sensor object.',
+                                   lossy_str(name))
+        for future, update in updates:
+            if exc_info is not None:
+                compat.fail(future, exc_info)
+                continue
+            try:
+                if sensor is not None:
+                    sensor.set_formatted(*update)
+            except Exception:
+                compat.fail(future, sys.exc_info())
+            else:
+                compat.resolve(future)
+
+    def _drop_waiting_updates(self):
+        """Let nobody wait for a lookup that may never end."""
+        waiting, self._waiting_updates = self._waiting_updates, ordered_dict()
+        for updates in waiting.values():
+            for future, _ in updates:
+                compat.resolve(future)
