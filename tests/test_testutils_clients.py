@@ -68,6 +68,8 @@ class ClientCase(unittest.TestCase):
         self.client = BlockingTestClient(self, host, port)
         start_thread_with_cleanup(self, self.client, start_timeout=10)
         self.assertTrue(self.client.wait_protocol(timeout=10))
+        # By the reply to this, all of the greeting is there.
+        self.client.blocking_request(Message.request("watchdog"))
 
     def assert_fails(self, text, method, *args, **kwargs):
         """Assert that an assertion of the client fails, with a text that unittest may have added to."""

@@ -185,7 +185,7 @@ class TestTimewarpAsyncTestCase(TimewarpAsyncTestCase):
         self.assertEqual(self.ioloop_time, 2)
 
 
-def run_test(test_class):
+def run_case(test_class):
     """Return the result of the method ``test`` of a test case, and what the watchdog logged."""
     records = []
     handler = logging.Handler()
@@ -214,7 +214,7 @@ class TestEndOfTests(unittest.TestCase):
                 yield self.set_ioloop_time(5.1)
                 yield new_future(self.io_loop)
 
-        result, logged = run_test(Test)
+        result, logged = run_case(Test)
         self.assertEqual(len(result.errors), 1)
         self.assertIn("Operation timed out after 5 seconds", result.errors[0][1])
         self.assertEqual(logged, [])
@@ -227,7 +227,7 @@ class TestEndOfTests(unittest.TestCase):
             def test(self):
                 yield gen.sleep(1)
 
-        result, logged = run_test(Test)
+        result, logged = run_case(Test)
         self.assertEqual(len(result.errors), 1)
         self.assertEqual(len(logged), 1)
         self.assertIn("clock stood at 0 for more than 0.01 seconds", logged[0])
@@ -246,7 +246,7 @@ class TestEndOfTests(unittest.TestCase):
                 assert self.io_loop.time() == 0
                 yield self.wake_ioloop()
 
-        result, _ = run_test(Test)
+        result, _ = run_case(Test)
         self.assertTrue(result.wasSuccessful(), result.errors)
 
     def test_advancer_is_ended_by_the_cleanup(self):
@@ -260,7 +260,7 @@ class TestEndOfTests(unittest.TestCase):
                 TimewarpAsyncTestCaseTimeAdvancer(self).start()
                 yield gen.sleep(1)
 
-        result, _ = run_test(Test)
+        result, _ = run_case(Test)
         self.assertTrue(result.wasSuccessful(), result.errors)
 
 

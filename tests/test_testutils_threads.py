@@ -16,7 +16,7 @@ from tests.support import mock
 
 
 class TestStartThreadWithCleanup(unittest.TestCase):
-    def run_test(self, thread_object, *args, **kwargs):
+    def errors_of_case(self, thread_object, *args, **kwargs):
         class Test(unittest.TestCase):
             def runTest(self):
                 start_thread_with_cleanup(self, thread_object, *args, **kwargs)
@@ -28,13 +28,13 @@ class TestStartThreadWithCleanup(unittest.TestCase):
 
     def test_order(self):
         thread_object = mock.Mock()
-        self.assertEqual(self.run_test(thread_object), [])
+        self.assertEqual(self.errors_of_case(thread_object), [])
         self.assertEqual(thread_object.mock_calls, [
             mock.call.start(), mock.call.in_test(), mock.call.stop(), mock.call.join(timeout=1)])
 
     def test_timeouts(self):
         thread_object = mock.Mock()
-        self.assertEqual(self.run_test(thread_object, timeout=7, start_timeout=0), [])
+        self.assertEqual(self.errors_of_case(thread_object, timeout=7, start_timeout=0), [])
         self.assertEqual(thread_object.mock_calls, [
             mock.call.start(timeout=0), mock.call.in_test(), mock.call.stop(),
             mock.call.join(timeout=7)])
@@ -42,7 +42,7 @@ class TestStartThreadWithCleanup(unittest.TestCase):
     def test_failures_to_stop_are_reported(self):
         thread_object = mock.Mock()
         thread_object.stop.side_effect = ValueError("Does not stop")
-        self.assertEqual(self.run_test(thread_object), ["ValueError: Does not stop"])
+        self.assertEqual(self.errors_of_case(thread_object), ["ValueError: Does not stop"])
         self.assertEqual(thread_object.join.call_count, 1)
 
     def test_failed_start_is_all_that_is_reported(self):
@@ -50,7 +50,7 @@ class TestStartThreadWithCleanup(unittest.TestCase):
         thread_object.start.side_effect = ValueError("Does not start")
         thread_object.stop.side_effect = ValueError("Not started")
         thread_object.join.side_effect = ValueError("Not started")
-        self.assertEqual(self.run_test(thread_object), ["ValueError: Does not start"])
+        self.assertEqual(self.errors_of_case(thread_object), ["ValueError: Does not start"])
         self.assertEqual(thread_object.mock_calls, [
             mock.call.start(), mock.call.stop(), mock.call.join(timeout=1)])
 
