@@ -12,7 +12,8 @@ from katcp.version import find_version as _find_version
 __version__ = _find_version("katcp")
 
 from katcp import (  # noqa: E402,F401
-    client, compat, core, inspecting_client, ioloop_manager, kattypes, object_proxies, sampling, sensortree, server)
+    client, compat, core, inspecting_client, ioloop_manager, kattypes, object_proxies, sampling,
+    sensortree, server)
 from katcp.client import (  # noqa: E402,F401
     AsyncClient, BlockingClient, CallbackClient, DeviceClient)
 from katcp.core import (  # noqa: E402,F401
