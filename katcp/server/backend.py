@@ -29,7 +29,7 @@ log = logging.getLogger("katcp.server")
 
 # The queue of the OS for clients not yet accepted is at least this long: with a short one, a burst of
 # connecting clients would have to wait for their own retries, seconds later.
-MIN_BACKLOG = 128
+MIN_BACKLOG = 1024
 
 # So many clients are accepted before the loop sees to the others.
 ACCEPT_BATCH = 64
@@ -108,6 +108,7 @@ class KATCPServer(Sending):
         self._state_lock = threading.Lock()
         self._state = _STOPPED
         self._stop_future = None
+        self._has_run = False
         self._listener = None
         self._accept_timer = None
         self._max_msg_size = self.MAX_MSG_SIZE
@@ -188,7 +189,7 @@ class KATCPServer(Sending):
             self._state = _PREPARED
         try:
             manager = self._ioloop_manager
-            if manager.managed and self._stop_future is not None:
+            if manager.managed and self._has_run:
                 # Clients see the end of a server a moment before its loop is closed.
                 manager.join(timeout=RESTART_TIMEOUT)
             self._listener = self._bind_socket(self._bindaddr)
@@ -229,6 +230,7 @@ class KATCPServer(Sending):
             self.prepare()
         self._stopped.clear()
         self._state = _STARTED
+        self._has_run = True
         self._ioloop_manager.start()
         self.ioloop.add_callback(self._install)
         if timeout:
@@ -242,16 +244,13 @@ class KATCPServer(Sending):
         Parameters
         ----------
         timeout : float or None
-            If the server is just being started: how long to wait until it is running, in seconds.
+            Not needed any more: a server that is just being started is stopped all the same.
 
         Returns
         -------
         concurrent.futures.Future
             Resolves with None when that is done; can be yielded in coroutines.
         """
-        ioloop = self.ioloop
-        if timeout and self._state == _STARTED and not compat.runs_in_this_thread(ioloop):
-            self._running.wait(timeout)
         with self._state_lock:
             if self._state == _STOPPING:
                 return self._stop_future

@@ -226,7 +226,7 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         Parameters
         ----------
         timeout : float or None
-            If the server is just being started: how long to wait until it is running, in seconds.
+            Not needed any more: a server that is just being started is stopped all the same.
 
         Returns
         -------

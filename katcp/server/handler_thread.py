@@ -207,12 +207,8 @@ class MessageHandlerThread(object):
         Parameters
         ----------
         timeout : float or None
-            If the thread is just being started: how long to wait until it runs, in seconds.
+            Not needed any more: a thread that is just being started is stopped all the same.
         """
-        if not self.isAlive():
-            return
-        if timeout:
-            self._running.wait(timeout)
         with self._lock:
             self._stop_requested = True
             if self._sleeping:
@@ -245,10 +241,10 @@ class MessageHandlerThread(object):
         try:
             self._handle_queue()
         finally:
-            self._running.clear()
             with self._lock:
                 self._ended = True
                 left, self._msg_queue = self._msg_queue, collections.deque()
+            self._running.clear()
             for entry in left:
                 self._drop(entry)
             if self.ioloop is not None:
