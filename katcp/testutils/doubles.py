@@ -7,7 +7,7 @@ import threading
 import warnings
 
 import katcp.server
-from katcp.compat import ThreadsafeFuture, current_ioloop
+from katcp.compat import ThreadsafeFuture, current_ioloop, is_closed
 from katcp.message import Message
 from katcp.server.connections import ClientConnection
 from katcp.testutils.mocks import WaitingMock, mock
@@ -186,7 +186,9 @@ def handle_mock_req(dev, req):
 
     """
     if dev.ioloop is None:
-        dev.ioloop = current_ioloop()
+        ioloop = current_ioloop()
+        if ioloop is not None and not is_closed(ioloop):
+            dev.ioloop = ioloop
     _forward_replies(req)
     with _substitute_request(req):
         dev.handle_request(req.client_connection, req.msg)
