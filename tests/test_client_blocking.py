@@ -82,12 +82,12 @@ class TestBlockingRequest(BlockingTestCase):
             self.assertRegex(reply.arguments[1], br"^Request slow timed out after 0\.\d{6} seconds\.$")
             self.assertEqual(informs, [])
         # A late reply is not mistaken for that of the next request.
-        self.server.connections[0].send(b"!slow[1] ok late\n")
+        self.server.wait_for_connection().send(b"!slow[1] ok late\n")
         reply, _ = self.client.blocking_request(Message.request("slow"), timeout=0.05)
         self.assertFalse(reply.reply_ok())
 
     def test_informs_before_the_timeout(self):
-        threading.Timer(0.02, lambda: self.server.connections[0].send(b"#slow[1] half\n")).start()
+        threading.Timer(0.02, lambda: self.server.wait_for_connection().send(b"#slow[1] half\n")).start()
         reply, informs = self.client.blocking_request(Message.request("slow"), timeout=0.3)
         self.assertFalse(reply.reply_ok())
         self.assertEqual(informs, [Message.inform("slow", "half", mid=1)])
@@ -254,7 +254,7 @@ class TestEnd(BlockingTestCase):
     def test_lost_connection_answers(self):
         self.client._request_timeout = None
         thread, outcome = self.ask_in_thread()
-        self.server.connections[0].close()
+        self.server.wait_for_connection().close()
         thread.join(LIMIT)
         (reply, informs), = outcome
         self.assertEqual(reply, Message.reply("slow", "fail", "Connection closed before reply was received",
@@ -370,6 +370,17 @@ class TestCallbackClient(BlockingTestCase):
         reply, informs = future.result(LIMIT)
         self.assertEqual((reply.arguments, len(informs)), ([b"ok", b"3"], 3))
 
+    def test_future_of_a_loop_that_has_ended(self):
+        futures = [self.client.future_request(Message.request("slow"), timeout=1000)]
+        release = threading.Event()
+        self.client.ioloop.add_callback(release.wait)
+        self.client.ioloop.add_callback(self.client.ioloop.stop)
+        futures.append(self.client.future_request(Message.request("slow"), timeout=1000))
+        release.set()
+        for future in futures:
+            with self.assertRaises(RuntimeError):
+                future.result(LIMIT)
+
     def test_errors_are_not_lost(self):
         reply = Recorder()
         with CapturedLog("katcp.client") as log:
@@ -437,7 +448,7 @@ class TestDownstream(ThreadedTestCase):
         reply, informs = transport.blocking_request(Message.request("help"), timeout=3)
         self.assertEqual(reply.arguments[0].decode(), "ok")
         self.assertEqual(reply.arguments[1], b"3")
-        server.connections[0].send(b"#fpga ready\n")
+        server.wait_for_connection().send(b"#fpga ready\n")
         transport.ready.wait()
         self.assertEqual("%i" % transport._bindaddr[1], str(server.address[1]))
         transport._stream.max_write_buffer_size *= 2

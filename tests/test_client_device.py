@@ -565,7 +565,7 @@ class TestConnections(LoopTestCase):
         self.assertEqual(client.protocol_flags.major, 5)
         server.greeting = V4_GREETING
         with CapturedLog("katcp.client") as log:
-            server.connections[0].close()
+            server.wait_for_connection().close()
             yield client.until_disconnected()
             self.assertTrue(client.wait_protocol())  # late, but it is known what it was
             yield client.until_connected()

@@ -137,6 +137,13 @@ class TestDetection(ClientTestCase):
         self.assertEqual(self.client._logger.error.call_count, 1)
         self.assertEqual(self.client.versions["katcp-protocol"], ("4.0-I",))
 
+    def test_number_of_versions_is_bounded(self):
+        for number in range(2000):
+            self.say("#version-connect part-%d 1" % number)
+        self.assertEqual(len(self.client.versions), 1000)
+        self.say("#version-connect part-7 2")
+        self.assertEqual(self.client.versions["part-7"], ("2",))
+
     def test_build_that_is_not_utf8(self):
         self.client.handle_message(Message.inform("version-connect", "katcp-device", b"1.0", b"\xff\xfe"))
         self.assertEqual(self.client.versions["katcp-device"][0], "1.0")

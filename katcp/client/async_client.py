@@ -169,6 +169,7 @@ class AsyncClient(DeviceClient):
                                   inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
         except Exception:
             return compat.failed_future(sys.exc_info())
+        self._loop_waits.watch(future)
         return future
 
     def blocking_request(self, msg, timeout=None, use_mid=None):
@@ -314,7 +315,11 @@ class AsyncClient(DeviceClient):
                 self._logger.error("%s %s FAIL: %s", kind, name, lossy_str(exc_info[1]), exc_info=exc_info)
 
         try:
-            compat.add_loop_callback(self._ioloop, compat.as_future(result), log_failure)
+            future = compat.as_future(result)
+            if future.done():
+                log_failure(future)
+            else:
+                compat.add_loop_callback(self._ioloop, future, log_failure)
         except Exception:
             self._log_traceback(kind + " %s FAIL: %s", name)
 

@@ -126,7 +126,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._request_handlers = LayeredDict(cls._request_handlers)
         self._inform_handlers = LayeredDict(cls._inform_handlers)
         self._reply_handlers = LayeredDict(cls._reply_handlers)
-        super(DeviceClient, self).__init__(logger)
+        super(DeviceClient, self).__init__()
 
     def _init_state_per_run(self, ioloop):
         super(DeviceClient, self)._init_state_per_run(ioloop)
@@ -323,7 +323,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             sock = yield connector.connect()
         except Exception as exc:
             if self._connect_failures % LOGGED_CONNECT_FAILURES == 0:
-                self._logger.debug("Failed to connect to %r: %s", self._bindaddr, _error_text(exc))
+                self._logger.debug("Failed to connect to %r: %s", self._bindaddr, lossy_str(exc))
             self._connect_failures += 1
             error_text = "Failed to connect to {!r}".format(self._bindaddr)
         else:
@@ -372,7 +372,12 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         except Exception:
             self._logger.exception("Notify connect failed. Disconnecting.")
             self._disconnect()
-        stream.start_reading(self._handle_line)
+        self._line_read_loop()
+
+    def _line_read_loop(self):
+        """Have the lines of the current connection handled, until it is closed."""
+        if self._stream is not None:
+            self._stream.start_reading(self._handle_line)
 
     @make_threadsafe
     def disconnect(self):
@@ -397,7 +402,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         if stream.error:
             self._logger.warning("Client stream for server %s closed with error %s",
                                  self.bind_address_string, _error_text(stream.error))
-        self._logger.debug("client reading from %s completed", self.bind_address_string)
+        self._logger.debug("client _line_read_loop() from %s completed", self.bind_address_string)
         try:
             self.notify_connected(False)
         except Exception:
@@ -420,8 +425,6 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         except Exception:
             self._log_traceback("BAD COMMAND: %s")
             return
-        if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("received from %s: %r", self.bind_address_string, msg.log_text())
         try:
             result = self.handle_message(msg)
             if result is not None and compat.is_awaitable(result):
@@ -461,6 +464,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         object
             What they return.
         """
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._logger.debug("received from %s: %r", self.bind_address_string, msg.log_text())
         mtype = msg.mtype
         if mtype == Message.INFORM:
             return self.handle_inform(msg)

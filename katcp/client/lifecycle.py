@@ -60,10 +60,6 @@ class ClientLifecycle(object):
 
     It needs from the rest of the client: ``_install()``, the main coroutine; ``_disconnect()``;
     ``_abort_connect()``; ``_logger``.
-
-    Parameters
-    ----------
-    logger : logging.Logger
     """
 
     # What belongs to the loop that the state was made for: calls into it and who waits for it.
@@ -74,8 +70,8 @@ class ClientLifecycle(object):
     # Who waits for something that happens during a run.
     _run_waits = None
 
-    def __init__(self, logger):
-        self._ioloop_manager = IOLoopManager(managed_default=True, logger=logger)
+    def __init__(self):
+        self._ioloop_manager = IOLoopManager(managed_default=True)
         self._ioloop = None
         self.ioloop_thread_id = None
         self._run_state = NEW

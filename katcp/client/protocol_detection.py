@@ -12,13 +12,16 @@ from tornado.util import ObjectDict
 from katcp.compat import lossy_str
 from katcp.protocol import FLOAT_TS_KATCP_MAJOR, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, ProtocolFlags
 
+# No server has as many parts; one that never ends to name more must not fill the memory.
+MAX_VERSIONS = 1000
+
 # Logged as one text each, since people's log filters and tests look at the first argument of the call.
 _WARNING = ("Protocol Version Warning: Ignoring inform received from server indicating a katcp protocol "
             "revision inconsistent with the static configuration. "
-            "Configured protocol flags: '{}', received inform: '{}'")
+            "Static configuration: '{}'. Inform received: '{}'")
 _ERROR = ("Protocol Version Error: Inform received from server indicating a katcp protocol revision "
           "inconsistent with the previously detected version. Disconnecting in disgust. "
-          "Previously detected protocol flags: '{}', received inform: '{}'")
+          "Previous version: '{}'. Inform received: '{}'")
 
 
 def _flags_text(flags):
@@ -123,6 +126,8 @@ class ProtocolDetection(object):
             return
         # Builds and serial numbers may be anything, and must not get in the way of the protocol.
         name = lossy_str(msg.arguments[0])
+        if len(self.versions) >= MAX_VERSIONS and name not in self.versions:
+            return
         self.versions[name] = tuple([lossy_str(arg) for arg in msg.arguments[1:]])
         if name == "katcp-protocol":
             self._set_protocol_from_inform(ProtocolFlags.parse_version(msg.arguments[1]), msg)

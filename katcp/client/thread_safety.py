@@ -116,6 +116,17 @@ class Wait(object):
         return self.result
 
 
+class _WatchedFuture(object):
+    """Takes the place of a Wait for those who wait for a future instead."""
+
+    def __init__(self, future):
+        self._future = future
+
+    def wake(self):
+        error = RuntimeError("The loop of the client has ended")
+        compat.fail(self._future, (RuntimeError, error, None))
+
+
 class BlockedThreads(object):
     """The threads that wait for a loop, so that nobody waits for one that has gone.
 
@@ -139,6 +150,14 @@ class BlockedThreads(object):
             self._waits.discard(wait)
             return None
         return wait
+
+    def watch(self, future):
+        """Have a concurrent future fail if there is nothing to wait for any more before it is done."""
+        watched = _WatchedFuture(future)
+        self._waits.add(watched)
+        future.add_done_callback(lambda future: self._waits.discard(watched))
+        if self.dismissed:
+            watched.wake()
 
     def leave(self, wait):
         """Forget a Wait."""

@@ -147,7 +147,7 @@ class TestOnAsyncio(ServerMixin, unittest.TestCase):
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.future_request(Message.request("a")), 0.01)
             with CapturedLog("katcp.client") as log:
-                server.connections[0].send(b"!a[1] ok\n")
+                server.wait_for_connection().send(b"!a[1] ok\n")
                 later = asyncio.ensure_future(client.until_connected())
                 await later
                 task = asyncio.ensure_future(client.until_disconnected())

@@ -151,9 +151,10 @@ class ScriptedServer(object):
         sock, _ = self._listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = ScriptedConnection(self, sock)
-        sock.sendall(self.greeting)
+        # In this order: who has got the greeting finds the connection.
         self.connections.append(connection)
         self.connections_made += 1
+        sock.sendall(self.greeting)
 
     def _read(self, connection):
         if connection not in self.connections:
