@@ -262,7 +262,7 @@ class TestOverTheNetwork(ServerTestCase):
 
     def test_sending_to_a_client_that_is_gone(self):
         self.client.close()
-        self.in_loop(lambda: list(self.server._server._connections)[0].close())
+        self.in_loop(lambda: [stream.close() for stream in list(self.server._server._connections)])
         self.assertIsNone(self.connection.inform(Message.inform("a")).result(10))
         self.assertIsNone(self.in_loop(lambda: self.connection.inform(Message.inform("a"))).result())
 

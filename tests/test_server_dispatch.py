@@ -3,6 +3,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import concurrent.futures
 import logging
 import re
 import sys
@@ -621,7 +622,7 @@ class _LiveServer(ServerTests):
         self.server.ioloop.add_callback(lambda: (blocked.set(), release.wait(10)))
         blocked.wait(10)
         try:
-            with self.assertRaises(compat.concurrent.futures.TimeoutError):
+            with self.assertRaises(concurrent.futures.TimeoutError):
                 self.server.sync_with_ioloop(timeout=0.001)
         finally:
             release.set()
