@@ -7,7 +7,7 @@ import threading
 import warnings
 
 import katcp.server
-from katcp.compat import ThreadsafeFuture, current_ioloop, is_closed
+from katcp.compat import ThreadsafeFuture, current_ioloop, ioloop_is_closed
 from katcp.message import Message
 from katcp.server.connections import ClientConnection
 from katcp.testutils.mocks import WaitingMock, mock
@@ -187,7 +187,7 @@ def handle_mock_req(dev, req):
     """
     if dev.ioloop is None:
         ioloop = current_ioloop()
-        if ioloop is not None and not is_closed(ioloop):
+        if ioloop is not None and not ioloop_is_closed(ioloop):
             dev.ioloop = ioloop
     _forward_replies(req)
     with _substitute_request(req):

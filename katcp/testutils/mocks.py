@@ -8,6 +8,7 @@ import tornado.ioloop
 import tornado.locks
 from tornado import gen
 
+from katcp.compat import coroutine
 from katcp.object_proxies import ObjectWrapper
 from katcp.testutils.deadline import wait_until
 
@@ -158,7 +159,7 @@ class AsyncWaitingMock(mock.Mock):
         finally:
             self._call_event.set()
 
-    @gen.coroutine
+    @coroutine
     def assert_wait_call_count(self, count, timeout=1.0):
         """Wait until the mock has been called a number of times; to be called in the loop's thread.
 

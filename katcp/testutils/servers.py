@@ -4,9 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import threading
 
-from tornado import gen
-
-from katcp.compat import ThreadsafeFuture, queue, resolve
+from katcp.compat import ThreadsafeFuture, add_callback_if_open, coroutine, queue, resolve
 from katcp.errors import AsyncReply, FailReply
 from katcp.handlers import steal_docstring_from
 from katcp.kattypes import (Bool, Float, Int, Str, concurrent_reply, request, request_timeout_hint,
@@ -161,7 +159,7 @@ class DeviceTestServer(DeviceServer):
             return super(DeviceTestServer, self).on_client_connect(client_conn)
         return self._greet_later(client_conn)
 
-    @gen.coroutine
+    @coroutine
     def _greet_later(self, client_conn):
         yield self.proceed_on_client_connect.until_set()
         yield super(DeviceTestServer, self).on_client_connect(client_conn)
@@ -280,7 +278,7 @@ class DeviceTestServer(DeviceServer):
         ioloop = self.ioloop
         timer = ioloop.call_later(wait_time, slow_command.release)
         slow_command.add_done_callback(
-            lambda _slow_command: ioloop.add_callback(ioloop.remove_timeout, timer))
+            lambda _slow_command: add_callback_if_open(ioloop, ioloop.remove_timeout, timer))
 
 
 class AsyncDeviceTestServer(DeviceTestServer):
