@@ -32,7 +32,7 @@ class KATCPReply(_KATCPReplyTuple):
 
     def __str__(self):
         """Return a line for each message, as on the wire."""
-        return "\n".join(str(message) for message in self.messages)
+        return "\n".join(_wire_text(message) for message in self.messages)
 
     def __bool__(self):
         return self.succeeded
@@ -51,8 +51,16 @@ class KATCPReply(_KATCPReplyTuple):
 
 
 def _readable(message):
-    return "%s%s %s" % (Message.TYPE_SYMBOLS[message.mtype], message.name,
+    symbol = lossy_str(Message.TYPE_SYMBOLS[message.mtype])
+    return "%s%s %s" % (symbol, message.name,
                         " ".join([lossy_str(argument) for argument in message.arguments]))
+
+
+def _wire_text(message):
+    try:
+        return str(message)
+    except UnicodeDecodeError:
+        return lossy_str(bytes(message))
 
 
 class KATCPRequest(with_metaclass(abc.ABCMeta)):
