@@ -58,12 +58,22 @@ class TestHandClock(unittest.TestCase):
         self.run_until(3)
         self.assertEqual(self.ran, [1, 3])
 
-    def test_past_deadlines_run_at_once(self):
+    def test_past_deadlines_run_at_once_and_in_order(self):
         self.clock.now = 100
-        self.loop.call_at(50, self.ran.append, "past")
+        for when in (100, 50, 70, 60):
+            self.loop.call_at(when, self.ran.append, when)
         self.loop.call_later(0, self.ran.append, "now")
         self.run_until(100)
-        self.assertEqual(self.ran, ["past", "now"])
+        self.assertEqual(self.ran, [50, 60, 70, 100, "now"])
+
+    def test_deadlines_are_not_rounded(self):
+        when = 1.5e9 + 0.3
+        self.clock.now = 0.1
+        self.loop.call_at(when, self.ran.append, when)
+        self.run_until(when - 3e-7)
+        self.assertEqual(self.ran, [])
+        self.run_until(when)
+        self.assertEqual(self.ran, [when])
 
     def test_asyncio_timers(self):
         asyncio_loop = asyncio_loop_of(self.loop)

@@ -47,6 +47,8 @@ class _Deadline(float):
 class HandClock(object):
     """A clock that moves when told to, for the timers of event loops.
 
+    Timers run in the order of their deadlines, equal ones in that of their creation, on every loop.
+
     Parameters
     ----------
     now : int or float, optional
@@ -90,14 +92,26 @@ class HandClock(object):
         asyncio_loop = asyncio_loop_of(ioloop)
         if asyncio_loop is None:
             return
-        # tornado turns deadlines into delays there, and asyncio turns them back by its own clock.
         asyncio_loop.time = self.time
-        call_at = asyncio_loop.call_at
+        tornado_call_at, asyncio_call_at = ioloop.call_at, asyncio_loop.call_at
+        # What tornado was asked for: it makes a delay of it, 0 at least, which asyncio turns back into a
+        # time.  Rounding, and an order of those in the past that only asyncio has, come of that.
+        wanted = []
 
-        @functools.wraps(call_at)
+        @functools.wraps(tornado_call_at)
+        def call_at(when, callback, *args, **kwargs):
+            wanted.append(when)
+            try:
+                return tornado_call_at(when, callback, *args, **kwargs)
+            finally:
+                del wanted[:]
+
+        @functools.wraps(asyncio_call_at)
         def call_at_exactly(when, callback, *args, **kwargs):
-            return call_at(_Deadline(when), callback, *args, **kwargs)
+            when = _Deadline(wanted[0] if wanted else when)
+            return asyncio_call_at(when, callback, *args, **kwargs)
 
+        ioloop.call_at = call_at
         asyncio_loop.call_at = call_at_exactly
 
 
