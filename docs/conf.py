@@ -14,7 +14,9 @@ release = version = katcp.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 napoleon_google_docstring = False
+# Attributes described in a class docstring are fields of it, not objects described a second time.
+napoleon_use_ivar = True
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"show-inheritance": True}
