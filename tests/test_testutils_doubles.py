@@ -10,11 +10,12 @@ import warnings
 from tornado import gen, testing
 
 import katcp.server
+from katcp.compat import current_ioloop
 from katcp.errors import AsyncReply
 from katcp.kattypes import Float, request, return_reply
 from katcp.message import Message
 from katcp.testutils import (ClientConnectionTest, DeviceTestServer, TestLogHandler, WaitingMock,
-                             handle_mock_req, mock_req)
+                             handle_mock_req, mock_req, start_thread_with_cleanup)
 from tests.support import mock
 
 
@@ -255,6 +256,18 @@ class TestHandleMockReq(unittest.TestCase):
         self.device._request_handlers["inner"] = request_inner
         self.assertEqual(self.handle("inner"), ["!inner ok"])
         self.assertEqual(str(inner[0].reply_msg), "!return-reply ok")
+
+
+class TestHandleMockReqInThread(unittest.TestCase):
+    """The test's thread has no loop, while the device runs on its own."""
+
+    def test_coroutine_of_started_device(self):
+        device = Device("127.0.0.1", 0)
+        start_thread_with_cleanup(self, device, timeout=10, start_timeout=10)
+        current_before = current_ioloop()
+        reply, _ = handle_mock_req(device, mock_req("coroutine", 1.5)).result(10)
+        self.assertEqual(str(reply), "!coroutine ok 3.0")
+        self.assertIs(current_ioloop(), current_before)
 
 
 class TestHandleMockReqOnLoop(testing.AsyncTestCase):

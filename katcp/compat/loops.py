@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import sys
 
 import tornado.ioloop
@@ -83,6 +84,26 @@ def make_ioloop_current(ioloop):
             tornado.ioloop.IOLoop.clear_current()
         else:
             ioloop.make_current()
+
+
+@contextlib.contextmanager
+def ioloop_current_for(ioloop):
+    """Context in which `ioloop` is the current one of this thread, unless the thread has another."""
+    if current_ioloop() is not None:
+        yield
+        return
+    # In the main thread asyncio makes a loop for who asks, until somebody has set one, if only to None.
+    local = None
+    if not PY2 and sys.version_info < (3, 14):
+        local = getattr(asyncio.get_event_loop_policy(), "_local", None)
+    somebody_set_one = getattr(local, "_set_called", None)
+    make_ioloop_current(ioloop)
+    try:
+        yield
+    finally:
+        make_ioloop_current(None)
+        if somebody_set_one is not None:
+            local._set_called = somebody_set_one
 
 
 def add_callback_if_open(ioloop, callback, *args):

@@ -2,12 +2,16 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
 import logging
 import threading
 import warnings
 
+from tornado.ioloop import IOLoop
+
 import katcp.server
 from katcp.compat import ThreadsafeFuture, current_ioloop, ioloop_is_closed
+from katcp.compat.loops import ioloop_current_for
 from katcp.message import Message
 from katcp.server.connections import ClientConnection
 from katcp.testutils.mocks import WaitingMock, mock
@@ -190,9 +194,19 @@ def handle_mock_req(dev, req):
         if ioloop is not None and not ioloop_is_closed(ioloop):
             dev.ioloop = ioloop
     _forward_replies(req)
-    with _substitute_request(req):
+    # Coroutines among the handlers go on where they began, and that is not here if here is no loop.
+    with _substitute_request(req), _device_loop_current(dev):
         dev.handle_request(req.client_connection, req.msg)
     return req.reply_and_inform_msgs_future
+
+
+@contextlib.contextmanager
+def _device_loop_current(dev):
+    if isinstance(dev.ioloop, IOLoop) and not ioloop_is_closed(dev.ioloop):
+        with ioloop_current_for(dev.ioloop):
+            yield
+    else:
+        yield
 
 
 class _ReplyForwarder(object):
