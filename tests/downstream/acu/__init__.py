@@ -1,0 +1,1 @@
+"""Antenna control: a simulated control unit, and the programs that drive it."""
