@@ -376,8 +376,6 @@ class LineConnection(object):
                 self._after_delivery()
 
     def _after_delivery(self):
-        if self._closing:
-            self._lines.clear()
         if not self._paused:
             if self._lines:
                 self._schedule_delivery()

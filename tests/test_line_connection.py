@@ -484,9 +484,10 @@ class TestWriting(LineConnectionTestCase):
         flush_queue = FlushQueue(self.ioloop)
         connections = [self.connect(flush_queue=flush_queue)[0] for _ in range(3)]
         with mock.patch.object(self.ioloop, "add_callback") as add_callback:
-            for connection in connections:
+            for connection in connections * 2:
                 connection.send(b"#a\n")
             self.assertEqual(add_callback.call_count, 1)
+        self.assertEqual(flush_queue._waiting, connections)
         flush_queue.flush()
         self.assertEqual([connection.sends for connection in connections], [1, 1, 1])
 

@@ -652,6 +652,20 @@ class _Disconnecting(DeviceTests):
         self.assertIn("Error while calling on_client_disconnect for client " + conn.address,
                       self.log.messages)
 
+    def test_stop_waits_for_the_hooks(self):
+        done = []
+
+        @gen.coroutine
+        def hook(conn):
+            yield gen.sleep(0.005)
+            done.append(conn)
+
+        self.server.disconnect_hook = hook
+        client = self.connect_and_ask()
+        self.server.stop().result(TIMEOUT)
+        self.assertEqual(done, self.server.connected)
+        self.assertEqual(client.rest(), b"")
+
     def test_clients_do_not_wait_for_each_other(self):
         futures = []
 
@@ -811,6 +825,21 @@ class TestAccepting(unittest.TestCase):
             socket.error(errno.ECONNABORTED, "gone"), socket.error(errno.EAGAIN, "nobody")]
         server._accept(server._listener, 0)
         self.assertFalse(server.ioloop.remove_handler.called)
+
+
+class TestDirectInput(unittest.TestCase):
+    def test_future_resolved_in_another_thread(self):
+        future = compat.ConcurrentFuture()
+        line_connection = mock.Mock()
+        reader = DirectInput(KATCPServer(mock.Mock(), "", 0), line_connection, mock.Mock(),
+                             lambda conn, msg: future)
+        reader.on_line(b"?x")
+        line_connection.pause.assert_called_once_with()
+        future.set_result(None)
+        self.assertFalse(line_connection.resume.called)
+        (callback_args, _) = line_connection.ioloop.add_callback.call_args
+        callback_args[0](*callback_args[1:])
+        line_connection.resume.assert_called_once_with()
 
 
 class TestInterrupt(unittest.TestCase):

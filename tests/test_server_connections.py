@@ -229,21 +229,28 @@ class TestOverTheNetwork(ServerTestCase):
         self.assertTrue(future.done())
         self.assertTrue(compat.is_future(future.result()))
         self.assertEqual(self.client.line(), b"#a")
+        # What is sent together shares the future.
+        first, second = self.in_loop(lambda: [self.connection.inform(Message.inform("a")) for _ in range(2)])
+        self.assertIs(first, second)
 
     def test_order_of_one_thread(self):
-        expected = []
-        for i in range(300):
-            if i % 7 == 3:
-                self.server.mass_inform(Message.inform("mass", i))
-                expected.append(b"#mass %d" % i)
-            elif i % 7 == 5:
-                self.server._server.call_from_thread(
-                    lambda i=i: self.connection.inform(Message.inform("loop", i)))
-                expected.append(b"#loop %d" % i)
-            else:
-                self.connection.inform(Message.inform("one", i))
-                expected.append(b"#one %d" % i)
-        self.assertEqual(self.client.lines(300), expected)
+        # With the loop kept busy all is collected in the meantime.
+        blocked, release = threading.Event(), threading.Event()
+        self.server.ioloop.add_callback(lambda: (blocked.set(), release.wait(10)))
+        blocked.wait(10)
+        ways = [lambda i: self.connection.inform(Message.inform("x", i)),
+                lambda i: self.server.mass_inform(Message.inform("x", i)),
+                lambda i: self.server._server.call_from_thread(
+                    lambda: self.connection.inform(Message.inform("x", i))),
+                lambda i: self.server._server.call_in_order(self.connection.inform, Message.inform("x", i))]
+        # All ways after all others, and after themselves.
+        order = [0, 0, 1, 0, 1, 1, 0, 2, 0, 2, 2, 1, 2, 3, 3, 0, 3, 1, 3, 2, 1, 0, 3, 0, 1, 3]
+        try:
+            for i, way in enumerate(order):
+                ways[way](i)
+        finally:
+            release.set()
+        self.assertEqual(self.client.lines(len(order)), [b"#x %d" % i for i in range(len(order))])
 
     def test_many_threads(self):
         def work(number):

@@ -293,7 +293,7 @@ class Sending(object):
             if self._calls is None:
                 return done_future()
             outbox = self._mass_outbox
-            if outbox is None:
+            if outbox is None or outbox.turn != self._turn:
                 self._turn += 1
                 outbox = self._mass_outbox = Outbox(self._turn)
                 self._calls.call(self._empty_mass_outbox, outbox)
@@ -364,7 +364,6 @@ class Sending(object):
                 return done_future()
             future = ThreadsafeFuture()
             self._turn += 1
-            self._mass_outbox = None
             self._calls.call(self._settle, future, fn, args)
             return future
 
