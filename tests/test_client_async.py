@@ -759,6 +759,21 @@ class TestTime(ServerMixin, TimewarpAsyncTestCase):
         self.assertEqual(self.client.last_connect_time, 220)
 
     @gen_test(timeout=1000)
+    def test_one_timeout_for_running_and_connected(self):
+        self.server.stop()
+        connected = self.client.until_connected(timeout=10)
+        yield self.set_ioloop_time(4)
+        self.client.start()
+        yield self.client._waiting_to_retry.until_set()
+        yield self.set_ioloop_time(9.9)
+        self.assertFalse(connected.done())
+        yield self.set_ioloop_time(10)
+        yield gen.moment
+        self.assertTrue(connected.done())
+        with self.assertRaises(compat.GenTimeoutError):
+            yield connected
+
+    @gen_test(timeout=1000)
     def test_until_with_timeouts(self):
         self.server.greeting = b""
         self.client.start()

@@ -228,7 +228,7 @@ class TestNonThreadsafe(BlockingTestCase):
 
 
 class TestEnd(BlockingTestCase):
-    def ask_in_thread(self, timeout=None):
+    def ask_in_thread(self, timeout=None, wait=True):
         outcome = []
 
         def ask():
@@ -239,7 +239,8 @@ class TestEnd(BlockingTestCase):
 
         thread = threading.Thread(target=ask)
         thread.start()
-        self.server.wait_for_lines(1)
+        if wait:
+            self.server.wait_for_lines(1)
         return thread, outcome
 
     def test_stop_answers(self):
@@ -280,27 +281,16 @@ class TestEnd(BlockingTestCase):
         self.assertTrue(reply.reply_ok())
 
     def test_request_that_comes_too_late_for_the_loop(self):
-        blocked, release = threading.Event(), threading.Event()
-
-        def block():
-            blocked.set()
-            release.wait(LIMIT)
-
-        # While the loop is busy for the last time, a request comes in behind the stop.
-        self.client.ioloop.add_callback(block)
-        self.assertTrue(blocked.wait(LIMIT))
+        self.client._request_timeout = None
+        on_its_way = threading.Event()
+        self.client._calls.call = lambda *args: on_its_way.set()  # and the loop never sees it
+        thread, outcome = self.ask_in_thread(wait=False)
+        self.assertTrue(on_its_way.wait(LIMIT))
         self.client.stop()
-        outcomes = []
-        threads = [threading.Thread(target=lambda: outcomes.append(
-            self.client.blocking_request(Message.request("slow")))) for _ in range(5)]
-        for thread in threads:
-            thread.start()
-        release.set()
-        for thread in threads:
-            thread.join(LIMIT)
-        self.assertEqual(len(outcomes), 5)
-        for reply, informs in outcomes:
-            self.assertFalse(reply.reply_ok())
+        thread.join(LIMIT)
+        (reply, informs), = outcome
+        self.assertEqual(reply, Message.reply("slow", "fail", "Client stopped before reply was received"))
+        self.assertEqual(informs, [])
 
     def test_after_stop(self):
         self.client.stop()

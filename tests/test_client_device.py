@@ -511,6 +511,16 @@ class TestConnections(LoopTestCase):
         self.assertEqual(states[2:], [(True, True, False, True)])
 
     @gen_test
+    def test_end_of_another_connection(self):
+        client = self.make_loop_client(RecordingClient, self.make_server())
+        client.start()
+        yield client.until_connected()
+        stream = client._stream
+        client._stream_closed_callback(mock.Mock())
+        self.assertIs(client._stream, stream)
+        self.assertTrue(client.is_connected())
+
+    @gen_test
     def test_failing_notify_connected(self):
         server = self.make_server()
         client = self.make_loop_client(RecordingClient, server)

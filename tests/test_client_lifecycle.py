@@ -119,6 +119,25 @@ class TestManaged(ThreadedTestCase):
         client.start(timeout=LIMIT)
         self.assertTrue(client.wait_connected(LIMIT))
 
+    def test_started_while_the_thread_is_ending(self):
+        client = self.start_client(DeviceClient, self.make_server())
+        stopped, release = threading.Event(), threading.Event()
+        self.addCleanup(release.set)
+
+        def block(future):
+            stopped.set()
+            release.wait(LIMIT)
+
+        self.in_loop(client, lambda: client.ioloop.add_future(client.until_stopped(), block))
+        client.stop()
+        self.assertTrue(stopped.wait(LIMIT))
+        with self.assertRaises(RuntimeError) as caught:
+            client.start()
+        self.assertEqual(str(caught.exception), "Device client already started.")
+        release.set()
+        client.join(LIMIT)
+        client.start(timeout=LIMIT)
+
     def test_stop_and_join_before_start(self):
         for client in (DeviceClient("h", 1), AsyncClient("h", 1), BlockingClient("h", 1)):
             with self.assertRaises(RuntimeError) as caught:
@@ -330,6 +349,7 @@ class TestUnreachable(ThreadedTestCase):
         self.assertIsNotNone(client._tcp_client)
         client.stop()
         client.join(LIMIT)
+        self.assertTrue(client._stopped.isSet())
         self.assertFalse(client.running())
         self.assertEqual(client.notify_connected.calls, [])
 
@@ -650,8 +670,44 @@ class TestGarbage(ThreadedTestCase):
     def test_loop_that_lives_on(self):
         loop = compat.new_ioloop()
         self.addCleanup(loop.close)
-        self.assert_freed(self.make_and_run, AsyncClient, self.make_server().address,
-                          lambda client: self.run_unmanaged(client, loop))
+
+        def make_and_run(address):
+            client = AsyncClient(*address)
+            self.run_unmanaged(client, loop)
+            return lambda client=weakref.ref(client), watcher=weakref.ref(client._loop_watcher): (
+                client() or watcher())
+
+        self.assert_freed(make_and_run, self.make_server().address)
+
+    def test_timers_of_a_loop_that_lives_on(self):
+        loop = compat.new_ioloop()
+        self.addCleanup(loop.close)
+
+        @gen.coroutine
+        def with_pending_request(client):
+            client.start()
+            yield client.until_connected()
+            client.future_request(Message.request("a"), timeout=1000)
+            client.stop()
+            yield client.until_stopped()
+
+        @gen.coroutine
+        def while_waiting_to_retry(client):
+            client.auto_reconnect_delay = 1000
+            client.start()
+            yield client._waiting_to_retry.until_set()
+            client.stop()
+            yield client.until_stopped()
+
+        def make_and_run(run, address):
+            client = AsyncClient(*address)
+            client.set_ioloop(loop)
+            loop.run_sync(lambda: run(client), timeout=LIMIT)
+            return lambda client=weakref.ref(client), wake=weakref.ref(client._connect_loop_wake): (
+                client() or wake())
+
+        self.assert_freed(make_and_run, with_pending_request, self.make_server(answer=no_reply).address)
+        self.assert_freed(make_and_run, while_waiting_to_retry, dead_address())
 
     def test_other_loop_was_current(self):
         def make_and_run(address):

@@ -189,8 +189,7 @@ class ClientLifecycle(object):
             self._run_number += 1
         try:
             ioloop = self._ioloop = manager.get_ioloop()
-            in_loop = compat.running_ioloop() is ioloop
-            if in_loop:
+            if compat.running_ioloop() is ioloop:
                 # Known before the main coroutine runs: calls right after the start are in order.
                 self.ioloop_thread_id = get_thread_ident()
             self._init_state_per_run(ioloop)
@@ -201,7 +200,7 @@ class ClientLifecycle(object):
         except BaseException:
             self._run_state = previous
             raise
-        if timeout and not in_loop:
+        if timeout:
             self.wait_running(max(0, give_up - default_timer()))
 
     def _begin_run(self):
