@@ -1,1 +1,1 @@
-"""Benchmarks; each module runs as ``python -m bench.<module>``."""
+"""Benchmarks: this library next to others, in one run; see ``docs/benchmarks.rst``."""

@@ -7,12 +7,13 @@ in turns, so that whatever else the machine does hits all of them alike::
     python -m bench.codec
     python -m bench.codec --groups 10 --peer-python /path/to/python/with/another/katcp
 
-aiokatcp takes part where it is installed; a peer is another interpreter with its own ``katcp``.
+This one runs on Python 2 as well; ``python -m bench codec`` does the same next to all else.  aiokatcp takes part where it is installed; a peer is another interpreter with its own ``katcp``.
 """
 
 from __future__ import absolute_import, division, print_function
 
 import argparse
+import functools
 import gc
 import os
 import random
@@ -61,6 +62,11 @@ def aiokatcp_round(aiokatcp):
     return one_round
 
 
+def _own_round():
+    from katcp.core import Message, MessageParser
+    return katcp_round(Message, MessageParser)
+
+
 def timed(one_round, all_arguments):
     """Return how long one round took, in seconds."""
     gc.collect()
@@ -72,12 +78,17 @@ def timed(one_round, all_arguments):
 class Peer(object):
     """Another interpreter that runs this file, one round whenever it is told to."""
 
-    def __init__(self, python, messages, groups):
+    def __init__(self, python, messages, groups, path=None):
+        environment = dict(os.environ)
+        environment.pop("PYTHONPATH", None)
+        if path is not None:
+            environment["PYTHONPATH"] = path
         # Run as a file: what it imports as katcp is its own, not what is in this directory.
         self._process = subprocess.Popen(
             [python, os.path.abspath(__file__), "--serve",
              "--messages", str(messages), "--groups", str(groups)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=os.path.dirname(os.path.abspath(__file__)))
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+            cwd=os.path.dirname(os.path.abspath(__file__)))
 
     def timed_round(self):
         """Return how long the peer's round took, in seconds."""
@@ -94,9 +105,8 @@ class Peer(object):
 
 def serve(messages, groups):
     """Be a peer: read lines, run a round for each and print how long it took."""
-    from katcp.core import Message, MessageParser
     all_arguments = make_arguments(messages, groups)
-    one_round = katcp_round(Message, MessageParser)
+    one_round = _own_round()
     while sys.stdin.readline():
         print(repr(timed(one_round, all_arguments)))
         sys.stdout.flush()
@@ -124,9 +134,8 @@ def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
     list of (str, list of float)
         Name and times in seconds of each implementation, this one first.
     """
-    from katcp.message import Message, MessageParser
     all_arguments = make_arguments(messages, groups)
-    ours = katcp_round(Message, MessageParser)
+    ours = _own_round()
     contestants = [("katcp (here)", lambda: timed(ours, all_arguments))]
     try:
         import aiokatcp
@@ -153,12 +162,41 @@ def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
     return [(name, results) for (name, _), results in zip(contestants, times)]
 
 
+def figures(settings):
+    """Yield the figures of short and long messages (see `bench.contest`)."""
+    from bench.contest import AIOKATCP, BEFORE, KATCP09, OURS, Figure, take_turns
+    for groups in (1, 10):
+        messages = settings.count(1000)
+        all_arguments = make_arguments(messages, groups)
+        contestants = {OURS: functools.partial(timed, _own_round(), all_arguments)}
+        peers = []
+        try:
+            if settings.takes_part(BEFORE):
+                peers.append(Peer(sys.executable, messages, groups, os.path.abspath(settings.before)))
+                contestants[BEFORE] = peers[-1].timed_round
+            if settings.takes_part(AIOKATCP):
+                import aiokatcp
+                contestants[AIOKATCP] = functools.partial(timed, aiokatcp_round(aiokatcp), all_arguments)
+            if settings.takes_part(KATCP09):
+                peers.append(Peer(settings.peer_python, messages, groups))
+                contestants[KATCP09] = peers[-1].timed_round
+            samples = take_turns(contestants, 2 * settings.rounds,
+                                 lambda label, run: run() / messages * 1e6)
+            yield Figure("codec", "%d arguments" % (4 * groups), "us/message", samples)
+        finally:
+            for peer in peers:
+                peer.close()
+
+
+BENCHMARKS = [("codec", figures)]
+
+
 def main():
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=1000, help="messages per round")
-    parser.add_argument("--groups", type=int, default=1, 
+    parser.add_argument("--groups", type=int, default=1,
                         help="groups of (bool, int, float, text) per message")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peer-python", action="append", default=[], metavar="PATH",

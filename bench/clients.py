@@ -1,0 +1,60 @@
+"""How fast clients get answers from a server that takes next to no time."""
+
+from contextlib import ExitStack
+
+from bench.contest import (AIOKATCP, BEFORE, BEFORE_THREADS, FLOOR, KATCP09, OURS, THREADS, Figure,
+                           take_turns)
+from bench.processes import Listening
+
+IN_FLIGHT = 100
+
+
+def _async_clients(port):
+    return [(OURS, ("client_katcp.py", "async", port)),
+            (BEFORE, ("client_katcp.py", "async", port)),
+            (AIOKATCP, ("client_aiokatcp.py", port)),
+            (KATCP09, ("client_katcp.py", "async", port)),
+            (FLOOR, ("client_floor.py", port))]
+
+
+def _blocking_clients(port):
+    return [(THREADS, ("client_katcp.py", "blocking", port)),
+            (BEFORE_THREADS, ("client_katcp.py", "blocking", port)),
+            (KATCP09, ("client_katcp.py", "blocking", port))]
+
+
+def _measure(settings, bench, programs, count, do, **what):
+    count = settings.count(count)
+    with ExitStack() as stack:
+        port = stack.enter_context(Listening("raw_server.py", 100)).port
+        clients = settings.start(programs(port), stack)
+
+        def run(label, client):
+            cpu = client.cpu_seconds()
+            seconds = client.ask(do, count=count, **what)["seconds"]
+            return {"wall": seconds / count * 1e6,
+                    "cpu": None if cpu is None else (client.cpu_seconds() - cpu) / count * 1e6}
+
+        results = take_turns(clients, settings.rounds, run)
+        yield Figure(bench, "", "us/request", results["wall"])
+        if "cpu" in results:
+            yield Figure(bench + ".cpu", "", "us/request", results["cpu"])
+
+
+def one_at_a_time(settings):
+    """One request after the other."""
+    return _measure(settings, "client.one-at-a-time", _async_clients, 4000, "one_at_a_time")
+
+
+def in_flight(settings):
+    """A hundred tasks that do so."""
+    return _measure(settings, "client.in-flight", _async_clients, 10000, "in_flight", window=IN_FLIGHT)
+
+
+def blocking(settings):
+    """A thread that waits for each reply."""
+    return _measure(settings, "client.blocking", _blocking_clients, 4000, "one_at_a_time")
+
+
+BENCHMARKS = [("client.one-at-a-time", one_at_a_time), ("client.in-flight", in_flight),
+              ("client.blocking", blocking)]

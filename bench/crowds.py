@@ -1,0 +1,79 @@
+"""Very many clients at once, and how much memory things need."""
+
+from contextlib import ExitStack
+
+from bench.clients import _async_clients
+from bench.contest import FLOOR, Figure, take_turns
+from bench.processes import Listening, Program
+from bench.servers import devices
+
+CONNECTIONS = (100, 1000)
+SENSORS = 10000
+CLIENTS = 200
+
+
+def rush(settings):
+    """Clients that connect all at once; each is told of all that come after it."""
+    for size in CONNECTIONS[:1] if settings.quick else CONNECTIONS:
+        with ExitStack() as stack:
+            servers = settings.start(devices(10, floor=False), stack, listening=True)
+            load = stack.enter_context(Program("load.py"))
+
+            def run(label, server):
+                answer = load.ask("rush", port=server.port, size=size)
+                informs = answer["informs"]
+                return {"total": answer["seconds"] * 1e3,
+                        "inform": answer["seconds"] / informs * 1e6 if informs else None}
+
+            results = take_turns(servers, min(settings.rounds, 5), run)
+            yield Figure("crowd.rush", "%d clients" % size, "ms", results["total"])
+            yield Figure("crowd.rush.inform", "%d clients" % size, "us/inform", results["inform"])
+
+
+def connection_memory(settings):
+    """What a server needs for each connection."""
+    size = 1000
+    with ExitStack() as stack:
+        servers = settings.start(devices(10), stack, listening=True)
+        load = stack.enter_context(Program("load.py"))
+        samples = {}
+        for label, server in servers.items():
+            # What is needed for the first clients is needed once.
+            load.ask("open", name="first", port=server.port, size=20)
+            before = server.memory()
+            load.ask("open", name="crowd", port=server.port, size=size)
+            if before is not None:
+                samples[label] = [(server.memory() - before) / size / 1024]
+            load.ask("close", name="crowd")
+            load.ask("close", name="first")
+        yield Figure("memory.connection", "", "KiB", samples)
+
+
+def sensor_memory(settings):
+    """What a server needs for each sensor, before anybody has asked for it."""
+    with ExitStack() as stack:
+        few = settings.start(devices(10, floor=False), stack, listening=True)
+        many = settings.start(devices(10 + SENSORS, floor=False), stack, listening=True)
+        yield Figure("memory.sensor", "", "KiB", {
+            label: [(many[label].memory() - few[label].memory()) / SENSORS / 1024]
+            for label in few if few[label].memory() is not None})
+
+
+def client_memory(settings):
+    """What each of many clients in one process needs."""
+    with ExitStack() as stack:
+        port = stack.enter_context(Listening("raw_server.py", 10)).port
+        clients = settings.start(_async_clients(port), stack)
+        clients.pop(FLOOR, None)
+        samples = {}
+        for label, client in clients.items():
+            client.ask("more", count=10)
+            before = client.memory()
+            client.ask("more", count=CLIENTS)
+            if before is not None:
+                samples[label] = [(client.memory() - before) / CLIENTS / 1024]
+        yield Figure("memory.client", "", "KiB", samples)
+
+
+BENCHMARKS = [("crowd.rush", rush), ("memory.connection", connection_memory),
+              ("memory.sensor", sensor_memory), ("memory.client", client_memory)]
