@@ -194,7 +194,6 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
 
     # --- life ------------------------------------------------------------------------------------
 
-    @gen.coroutine
     def connect(self, timeout=None):
         """Start the client: from now on it tries to be connected to its device, and in step with it.
 
@@ -217,7 +216,27 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             In the future: if there was no connection in time.  The client is stopped then.
         KatcpClientError
             In the future: if the client was stopped while it waited for a connection.
+
+        Notes
+        -----
+        If the client was given a loop that is not the current one of this thread, all of this happens when
+        that loop runs, in its thread.
         """
+        ioloop = self._ioloop_set_to
+        if ioloop is None or compat.current_ioloop() is ioloop:
+            return self._connect(timeout)
+        connected = compat.ThreadsafeFuture()
+        ioloop.add_callback(self._connect_here, timeout, connected)
+        return connected
+
+    start = connect
+
+    def _connect_here(self, timeout, connected):
+        compat.add_loop_callback(self._ioloop_set_to, self._connect(timeout),
+                                 lambda future: compat.copy_outcome(future, connected))
+
+    @gen.coroutine
+    def _connect(self, timeout):
         if self._running or self._starting:
             raise AssertionError("The client is running already")
         self._starting = True
@@ -227,7 +246,14 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             self.ioloop = self._ioloop_set_to or IOLoop.current()
             maybe_timeout = future_timeout_manager(timeout, self.ioloop)
             self.katcp_client.start()
-            yield self._until_running(maybe_timeout, stop)
+            try:
+                # Not in another coroutine, which would take longer: the state callback is to hear that the
+                # client is not connected before it is.
+                yield until_any(maybe_timeout(self.katcp_client.until_running()), stop.until_set())
+            except Exception as error:
+                self._logger.error("Failed to start katcp_client: %s", lossy_str(error))
+                self.katcp_client.stop()
+                raise
             if timeout:
                 yield self._until_tcp_connected(maybe_timeout, stop)
             if stop.is_set():
@@ -236,17 +262,6 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
         finally:
             self._starting = False
         self._state_loop_future = self._state_loop()
-
-    start = connect
-
-    @gen.coroutine
-    def _until_running(self, maybe_timeout, stop):
-        try:
-            yield until_any(maybe_timeout(self.katcp_client.until_running()), stop.until_set())
-        except Exception as error:
-            self._logger.error("Failed to start katcp_client: %s", lossy_str(error))
-            self.katcp_client.stop()
-            raise
 
     @gen.coroutine
     def _until_tcp_connected(self, maybe_timeout, stop):

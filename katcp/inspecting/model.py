@@ -14,7 +14,7 @@ Entries are replaced, not changed, when the item changes: whoever keeps an old i
 from __future__ import absolute_import, division, print_function
 
 from katcp.attrdict import AttrDict
-from katcp.compat import ensure_native_str
+from katcp.compat import decode_native
 
 _MISSING = object()
 
@@ -28,24 +28,24 @@ def parse_request_inform(arguments):
         If there are too few, or they are not UTF-8 (Python 3).
     """
     name, description = arguments[:2]
-    return ensure_native_str(name), ensure_native_str(description)
+    return decode_native(name), decode_native(description)
 
 
 def parse_sensor_inform(arguments):
     """Return ``(name, entry)`` from the arguments of a ``#sensor-list`` inform; raises what the others do."""
     name, description, units, sensor_type = arguments[:4]
-    return ensure_native_str(name), {
-        "description": ensure_native_str(description),
-        "units": ensure_native_str(units),
-        "sensor_type": ensure_native_str(sensor_type),
-        "params": [ensure_native_str(param) for param in arguments[4:]],
+    return decode_native(name), {
+        "description": decode_native(description),
+        "units": decode_native(units),
+        "sensor_type": decode_native(sensor_type),
+        "params": [decode_native(param) for param in arguments[4:]],
     }
 
 
 def parse_hint_inform(arguments):
     """Return ``(name, seconds)`` from a ``#request-timeout-hint`` inform; raises what the others do."""
     name, hint = arguments[:2]
-    return ensure_native_str(name), float(hint)
+    return decode_native(name), float(hint)
 
 
 def parse_informs(informs, parse, logger):

@@ -23,6 +23,10 @@ from katcp.inspecting.states import (DATA_SYNCED_STATES, DISCONNECTED, MODEL_CHA
 from katcp.waiting import (AsyncEvent, AsyncState, log_coroutine_exceptions, log_future_exceptions,
                            until_any)
 
+# Iterations of the loop for which a client that was started does nothing: who waits for `connect`, be it in
+# a coroutine within a coroutine, may have preparations to make for the inspection.
+START_ITERATIONS = 5
+
 
 class _RoundInterrupted(Exception):
     """The connection is not the one that the round began with, or the client stops."""
@@ -65,8 +69,9 @@ class StateLoop(object):
         self.resync_delay = None
         self._state = AsyncState(VALID_STATES, DISCONNECTED, ioloop)
         self._state_cb = None
-        # The state that the callback was told last, None if it failed.
+        # The state that the callback was told last, and whether it has failed (or not finished yet).
         self._told_state = None
+        self._told_in_vain = False
         self._interface_changed = AsyncEvent(ioloop)
         self._connected = AsyncEvent(ioloop)
         self._disconnected = AsyncEvent(ioloop)
@@ -176,16 +181,22 @@ class StateLoop(object):
         self.resync_delay = ExponentialRandomBackoff(self.initial_resync_timeout, self.max_resync_timeout)
         self._told_state = None
         failed = False
+        pause = START_ITERATIONS
         while not stop.is_set():
             retry = None
             try:
-                # In this coroutine, not in another that it waits for: this follows upon the end of the last
-                # round, and whoever waits for the state resumes in the same iteration of the loop.
+                # The ends of a round are in this coroutine, not in others that it waits for, which would take
+                # longer: who waits for the state that begins the next round resumes just after this.
                 yield self._tell_connected()
+                for _ in range(pause):
+                    yield gen.moment
+                pause = 1
                 yield self._until_protocol_known(stop)
                 connection = self._connection_number
-                synced = yield self._synchronise(stop, connection)
-                if synced:
+                yield self._synchronise(stop, connection)
+                if not self._interface_changed.is_set():
+                    yield self._send_state(*SYNCED)
+                    yield gen.moment
                     self.resync_delay.success()
                     if failed:
                         self._logger.warning("Succesfully resynced with %s after failure",
@@ -225,26 +236,21 @@ class StateLoop(object):
     def _until_protocol_known(self, stop):
         """Wait for a connection, and for what the device says about itself when it is made."""
         while not self._connected.is_set():
+            yield self._tell_connected()
+            yield gen.moment
             yield until_any(self._connected.until_set(), stop.until_set())
             if stop.is_set():
                 raise _RoundInterrupted
+        if self._told_state != SYNCING:
             yield self._tell_connected()
+            yield gen.moment
         connection = self._connection_number
         yield until_any(self.katcp_client.until_protocol(), self._disconnected.until_set(), stop.until_set())
-        # Who has waited for `connect`, be it in a coroutine within a coroutine, may still have preparations
-        # to make for the inspection.
-        yield gen.moment
         self._check_round(stop, connection)
 
     @gen.coroutine
     def _synchronise(self, stop, connection):
-        """Inspect the device and tell what has changed; then tell that the client is in step, if it is.
-
-        Returns
-        -------
-        future
-            Resolves with whether it is.
-        """
+        """Inspect the device and tell what has changed."""
         if self.initial_inspection:
             # What was announced before the inspection begins is seen by it.
             self._interface_changed.clear()
@@ -253,12 +259,9 @@ class StateLoop(object):
             self._check_round(stop, connection)
             self._unannounced.note(inspection.result())
             yield self._tell_model_changes(stop)
+            yield gen.moment
         self.initial_inspection = True
         self._check_round(stop, connection)
-        if self._interface_changed.is_set():
-            raise gen.Return(False)
-        yield self._send_state(*SYNCED)
-        raise gen.Return(True)
 
     def _check_round(self, stop, connection):
         if stop.is_set() or connection != self._connection_number or not self._connected.is_set():
@@ -282,7 +285,7 @@ class StateLoop(object):
         """Wait, the connection being about to be lost; a new one would not be any better at once."""
         give_up = self.ioloop.time() + delay
         yield self._pause(delay, stop, self._disconnected)
-        if self.state.connected and not (self._connected.is_set() or stop.is_set()):
+        if self._told_state != DISCONNECTED and not (self._connected.is_set() or stop.is_set()):
             try:
                 yield self._tell_connected()
             except Exception:
@@ -305,7 +308,7 @@ class StateLoop(object):
         """Tell that there is a connection, or that there is none, unless that was told last."""
         if self._connected.is_set():
             return self._send_state(*SYNCING)
-        if self._told_state == DISCONNECTED:
+        if self._told_state == DISCONNECTED and not self._told_in_vain:
             return compat.done_future(None)
         return self._send_state(*DISCONNECTED)
 
@@ -326,15 +329,16 @@ class StateLoop(object):
 
     @gen.coroutine
     def _send_state(self, connected, synced, model_changed, data_synced, model_changes=None):
-        """Set the state and call the callback, in one go; wait for the callback to finish.
+        """Set the state and call the callback, in one go; return a future that is done when that has finished.
 
-        Then leave the loop to others for one iteration, so that those who wait for a state see it.
+        Then the loop has to be left to others for an iteration, so that those who wait for a state see it.
         """
         state = InspectingClientStateType(connected, synced, model_changed, data_synced)
         stop = self._stop_requested
         # A stop does not wait for what was begun before it, but it does for what it leads to.
         interrupts = () if stop.is_set() else (stop,)
-        self._told_state = None
+        self._told_state = state
+        self._told_in_vain = True
         self._state.set_state(state)
         callback = self._state_cb
         result = callback(state, model_changes) if callback is not None else None
@@ -348,8 +352,7 @@ class StateLoop(object):
                 log_future_exceptions(self._logger, result)
                 if is_ours:
                     result.cancel()
-        self._told_state = state
-        yield gen.moment
+        self._told_in_vain = False
 
     @staticmethod
     def _check_callback(result):

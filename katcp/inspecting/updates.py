@@ -6,7 +6,7 @@ import functools
 import sys
 
 from katcp import compat
-from katcp.compat import ensure_native_str, lossy_str, ordered_dict
+from katcp.compat import decode_native, lossy_str, ordered_dict
 
 # What updates return that need not wait for anything: thousands in a second share it.
 _APPLIED = compat.done_future(None)
@@ -34,7 +34,7 @@ class SensorUpdates(object):
                 count, len(arguments)))
         for i in range(2, len(arguments), 3):
             try:
-                update = self.update_sensor(ensure_native_str(arguments[i]), timestamp, arguments[i + 1],
+                update = self.update_sensor(decode_native(arguments[i]), timestamp, arguments[i + 1],
                                             arguments[i + 2])
             except Exception:
                 self._log_failed_update(arguments[i])
