@@ -160,7 +160,7 @@ class ScriptedServer(object):
         if connection not in self.connections:
             return
         try:
-            data = connection.socket.recv(65536)
+            data = connection.socket.recv(1 << 20)
         except socket.error:
             data = b""
         if not data:
