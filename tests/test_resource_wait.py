@@ -123,6 +123,22 @@ class TestWait(WaitTestCase):
         self.assert_nobody_listens()
 
     @gen_test(timeout=1000)
+    def test_conditions_are_not_asked_again(self):
+        """Not even where a listener before them sets the sensor, which calls all of them twice."""
+        def set_again(sensor, reading):
+            if reading.value == 2:
+                sensor.set_value(3)
+
+        self.sensor.register_listener(set_again, reading=True)
+        condition = mock.Mock(side_effect=lambda reading: reading.value in (2, 3))
+        future = self.sensor.wait(condition)
+        yield self.wake_ioloop()
+        condition.reset_mock()
+        self.sensor.set_value(2)
+        self.assertEqual([call[0][0].value for call in condition.call_args_list], [3])
+        self.assertIs((yield future), True)
+
+    @gen_test(timeout=1000)
     def test_conditions_that_raise(self):
         future = self.sensor.wait(lambda reading: {None: False, 1: True}[reading.value])
         yield self.wake_ioloop()
@@ -354,7 +370,9 @@ class TestLeftovers(WaitTestCase):
         del future
         gc.collect()
         self.sensor._listeners = listeners
-        self.sensor.set_value(3)
+        with LogRecorder() as log:
+            self.sensor.set_value(3)
+        self.assertEqual(log.messages, [])
         self.assert_nobody_listens()
 
     @gen_test(timeout=1000)

@@ -375,6 +375,25 @@ class TestObservers(unittest.TestCase):
         self.assertEqual(sensor._observers, set([slow, other]))
 
 
+class TestValueParser(unittest.TestCase):
+    def test_it_does_what_parse_value_does(self):
+        sensors = [Sensor(sensor_type, "x") for sensor_type in range(8) if sensor_type != Sensor.DISCRETE]
+        sensors.append(Sensor.discrete("x", params=["one", "two", u"\u00e9"]))
+        for sensor in sensors:
+            parse = sensor.value_parser()
+            for raw in (b"1", b"2.5", b"x", b"", b"nominal", b"one", b"two", b"\xc3\xa9", b"\xff", b"h:1"):
+                for major in (4, 5):
+                    try:
+                        expected = sensor.parse_value(raw, major)
+                    except ValueError as error:
+                        with self.assertRaises(type(error)) as caught:
+                            parse(raw, major)
+                        self.assertEqual(str(caught.exception), str(error))
+                    else:
+                        self.assertEqual(parse(raw, major), expected)
+                        self.assertIs(type(parse(raw, major)), type(expected))
+
+
 class TestTypesForClients(unittest.TestCase):
     def test_parse_type(self):
         self.assertEqual(Sensor.parse_type("float"), Sensor.FLOAT)
