@@ -7,10 +7,15 @@ import sys
 
 import tornado.testing
 
-# Files with ``async def`` are not for Python 2.
+# Files with ``async def`` are not for Python 2, and those named *_asyncio.py, which run our objects on
+# asyncio's own loop, are for tornados whose loop that is.
 collect_ignore_glob = []
 if sys.version_info[0] == 2:
     collect_ignore_glob.append("py3/*")
+elif tornado.version_info < (5,):
+    collect_ignore_glob.append("py3/*_asyncio.py")
+elif sys.version_info < (3, 7):
+    collect_ignore_glob.append("py3/test_examples_asyncio.py")  # they call asyncio.run
 
 # pytest 8.2 and later makes an instance of every test class with the method name "runTest", which
 # tornado 4.5 looks up right away.  Any method does: that instance runs no test.
