@@ -10,8 +10,8 @@ import unittest
 
 import katcp.client
 from katcp import compat
-from katcp.client import (AsyncClient, BlockingClient, CallbackClient, DeviceClient, KatcpClientError, Message,
-                          request_check)
+from katcp.client import (AsyncClient, BlockingClient, CallbackClient, DeviceClient, KatcpClientError,
+                          Message, request_check)
 from katcp.client import async_client
 from tests.support import mock
 from tests.support.client_cases import CapturedLog, LIMIT, Recorder, ThreadedTestCase
@@ -23,7 +23,8 @@ def answer(line):
     match = re.match(br"\?([^\[ ]+)(\[\d+\])?(.*)", line)
     name, mid = match.group(1), match.group(2) or b""
     if name == b"help":
-        return b"".join([b"#help" + mid + b" name%d doc\n" % n for n in range(3)]) + b"!help" + mid + b" ok 3\n"
+        informs = [b"#help" + mid + b" name%d doc\n" % n for n in range(3)]
+        return b"".join(informs) + b"!help" + mid + b" ok 3\n"
     if name == b"echo":
         return b"#echo" + mid + match.group(3) + b"\n!echo" + mid + b" ok" + match.group(3) + b"\n"
     if name == b"fail":
@@ -205,7 +206,8 @@ class TestVersion4(BlockingTestCase):
     def test_ids(self):
         reply, _ = self.client.blocking_request(Message.request("watchdog"))
         self.assertEqual(reply, Message.reply("watchdog", "ok"))
-        for msg, use_mid in ((Message.request("watchdog", mid=42), None), (Message.request("watchdog"), True)):
+        for msg, use_mid in ((Message.request("watchdog", mid=42), None),
+                             (Message.request("watchdog"), True)):
             reply, informs = self.client.blocking_request(msg, use_mid=use_mid)
             self.assertFalse(reply.reply_ok())
             self.assertEqual(reply.arguments[1], b"Message IDs not supported by server")
@@ -249,7 +251,8 @@ class TestEnd(BlockingTestCase):
         self.client.stop()
         thread.join(LIMIT)
         (reply, informs), = outcome
-        self.assertEqual(reply, Message.reply("slow", "fail", "Client stopped before reply was received", mid=1))
+        self.assertEqual(reply, Message.reply("slow", "fail", "Client stopped before reply was received",
+                                              mid=1))
         self.assertEqual(informs, [])
 
     def test_lost_connection_answers(self):
@@ -482,9 +485,10 @@ class TestRequestCheck(BlockingTestCase):
     def test_failure(self):
         with self.assertRaises(self.Error) as caught:
             self.check("fail", b"\xfe", mid=17)
-        self.assertEqual(str(caught.exception), 'Unexpected failure reply "{}"\n with device at {}, request \n"{}"'
-                         .format(compat.lossy_str(b"!fail[17] fail no\\_\xff"), self.client.bind_address_string,
-                                 compat.lossy_str(b"?fail[17] \xfe")))
+        expected = 'Unexpected failure reply "{}"\n with device at {}, request \n"{}"'.format(
+            compat.lossy_str(b"!fail[17] fail no\\_\xff"), self.client.bind_address_string,
+            compat.lossy_str(b"?fail[17] \xfe"))
+        self.assertEqual(str(caught.exception), expected)
 
     def test_timeout(self):
         with self.assertRaises(self.Error) as caught:

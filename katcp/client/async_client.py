@@ -119,9 +119,18 @@ class AsyncClient(DeviceClient):
         key = mid if msg.mid is not None else (mid,)
         handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
         entry = (msg, reply_cb, inform_cb, user_data, handle)
+        stream = self._stream
+        # Nothing is under way that would bring more to send along with this: the server may begin now.
+        alone = stream is not None and not pending.queue
         try:
             pending.add(key, entry)
-            self.send_request(msg)
+            if alone:
+                stream.hold()
+            try:
+                self.send_request(msg)
+            finally:
+                if alone:
+                    stream.release()
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:
@@ -218,7 +227,8 @@ class AsyncClient(DeviceClient):
     def _start_blocking_request(self, wait, msg, timeout, use_mid):
         try:
             if self._future_request_is_overridden():
-                compat.add_loop_callback(self._ioloop, self.future_request(msg, timeout, use_mid), wait.follow)
+                future = self.future_request(msg, timeout, use_mid)
+                compat.add_loop_callback(self._ioloop, future, wait.follow)
                 return
             informs = []
             self.callback_request(msg, reply_cb=functools.partial(self._finish_wait, wait, informs),

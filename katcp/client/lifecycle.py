@@ -355,7 +355,7 @@ class ClientLifecycle(object):
             if timeout is None:
                 raise RuntimeError("Cannot call {}() in the ioloop".format(caller))
             return False
-        run_waits, loop_waits = self._run_waits, self._loop_waits
+        run_waits = self._run_waits
         wait = run_waits.enter()
         if wait is not None:
             try:

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import logging
+import socket
 import threading
 import unittest
 from timeit import default_timer
@@ -14,6 +15,36 @@ from tests.support.scripted_server import ScriptedServer
 
 # Seconds after which a test that hangs fails.
 LIMIT = 10
+
+
+def dead_address():
+    """Return an address where nobody listens."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    address = sock.getsockname()
+    sock.close()
+    return address
+
+
+class SilentListener(object):
+    """Takes no connections: attempts to connect never end, as with a host behind a black hole."""
+
+    def __init__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.address = self._listener.getsockname()
+        self._fillers = []
+        # A full backlog makes the OS drop what comes in.
+        for _ in range(5):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.address)
+            self._fillers.append(filler)
+
+    def close(self):
+        for sock in self._fillers + [self._listener]:
+            sock.close()
 
 
 class CapturedLog(LogRecorder):

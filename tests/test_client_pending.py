@@ -1,0 +1,154 @@
+"""The table of pending requests, and their deadlines."""
+
+from __future__ import absolute_import, division, print_function
+
+import unittest
+
+from katcp import compat
+from katcp.client import KatcpClientError, Message
+from katcp.client.pending import DeadlineQueue, PendingRequests
+from tests.support.clock import HandClock
+
+
+class TestPendingRequests(unittest.TestCase):
+    def setUp(self):
+        self.pending = PendingRequests()
+
+    def add(self, name, mid, internal=None):
+        request = Message.request(name, mid=mid)
+        entry = (request, None, None, None, None)
+        self.pending.add(self.pending.key_for(request.mid or internal, request), entry)
+        return entry
+
+    def take(self, msg):
+        key = self.pending.find(msg)
+        return None if key is None else self.pending.remove(key)
+
+    def test_ids_and_names_must_match(self):
+        entry = self.add("aaa", 1)
+        self.assertIsNone(self.take(Message.reply("bbb", "ok", mid=1)))
+        self.assertIsNone(self.take(Message.reply("aaa", "ok", mid=2)))
+        self.assertIsNone(self.take(Message.reply("aaa", "ok")))
+        self.assertIs(self.take(Message.reply("aaa", "ok", mid=1)), entry)
+        self.assertEqual(self.pending.queue, {})
+
+    def test_internal_ids_are_no_message_ids(self):
+        internal = self.add("aaa", None, b"1")
+        external = self.add("aaa", 1)
+        self.assertIs(self.take(Message.reply("aaa", mid=1)), external)
+        self.assertIsNone(self.take(Message.reply("aaa", mid=1)))
+        self.assertIs(self.take(Message.reply("aaa")), internal)
+
+    def test_oldest_without_id(self):
+        with_id = self.add("aaa", 1)
+        first, second = self.add("aaa", None, b"2"), self.add("aaa", None, b"3")
+        other = self.add("bbb", None, b"4")
+        self.assertIs(self.take(Message.reply("aaa")), first)
+        self.assertIs(self.take(Message.reply("aaa")), second)
+        self.assertIsNone(self.take(Message.reply("aaa")))
+        self.assertIs(self.take(Message.reply("bbb")), other)
+        self.assertEqual(self.pending.id_stack, {})
+        self.assertEqual(list(self.pending.queue.values()), [with_id])
+
+    def test_duplicate_id(self):
+        entry = self.add("aaa", 1)
+        with self.assertRaises(KatcpClientError):
+            self.add("aaa", 1)
+        self.assertEqual(list(self.pending.queue.values()), [entry])
+
+    def test_remove_all_keeps_the_order(self):
+        entries = [self.add("aaa", 9), self.add("aaa", None, b"1"), self.add("bbb", 2),
+                   self.add("aaa", None, b"3")]
+        self.assertEqual(self.pending.remove_all(), entries)
+        self.assertEqual((self.pending.queue, self.pending.id_stack), ({}, {}))
+
+
+class TestDeadlineQueue(unittest.TestCase):
+    def setUp(self):
+        self.pending = {}
+        self.passed = []
+        self.loop = compat.new_ioloop()
+        self.addCleanup(self.loop.close)
+        self.clock = HandClock(1000)
+        self.clock.install(self.loop)
+        self.queue = DeadlineQueue(self.pass_, lambda deadline: self.pending.get(deadline[2]) is deadline)
+
+    def pass_(self, key, start_time):
+        self.passed.append((key, start_time))
+        self.pending.pop(key)
+
+    def add(self, timeout, key):
+        self.pending[key] = self.queue.add(self.loop, timeout, key)
+
+    def advance(self, to):
+        self.clock.now = to
+        self.loop.add_callback(self.loop.add_callback, self.loop.stop)
+        self.loop.start()
+
+    def test_order(self):
+        for timeout, key in ((3, "c"), (1, "a"), (5, "d"), (1, "b"), (7, "e"), (0, "now")):
+            self.add(timeout, key)
+        self.advance(1000)
+        self.assertEqual(self.passed, [("now", 1000)])
+        self.advance(1000.9)
+        self.assertEqual(len(self.passed), 1)
+        self.advance(1001)
+        self.assertEqual(self.passed[1:], [("a", 1000), ("b", 1000)])
+        self.advance(1005)
+        self.assertEqual(self.passed[3:], [("c", 1000), ("d", 1000)])
+        self.advance(1006.9)
+        self.assertEqual(len(self.passed), 5)
+        self.advance(1007)
+        self.assertEqual(self.passed[5:], [("e", 1000)])
+
+    def test_answered_ones_do_not_pass(self):
+        self.add(1, "a")
+        self.add(2, "b")
+        self.add(3, "c")
+        del self.pending["a"], self.pending["b"]
+        self.advance(1002)
+        self.advance(1003)
+        self.assertEqual(self.passed, [("c", 1000)])
+
+    def test_handle_can_be_given_to_the_loop(self):
+        self.add(1, "a")
+        self.add(2, "b")
+        self.loop.remove_timeout(self.pending["a"])
+        self.advance(1002)
+        self.assertEqual(self.passed, [("b", 1000)])
+
+    def test_clear(self):
+        self.add(1, "a")
+        self.queue.clear()
+        self.advance(1002)
+        self.assertEqual(self.passed, [])
+        self.add(1, "b")
+        self.advance(1003)
+        self.assertEqual(self.passed, [("b", 1002)])
+
+    def test_memory_is_bounded(self):
+        for number in range(10000):
+            self.add(5, number)
+            del self.pending[number]
+        self.assertLess(len(self.queue._heap), 1000)
+        for number in range(3000):
+            self.add(5, number)
+        self.assertGreaterEqual(len(self.queue._heap), 3000)
+        self.advance(1005)
+        self.assertEqual(len(self.passed), 3000)
+        self.assertEqual(self.queue._heap, [])
+
+    def test_what_passes_may_add(self):
+        def pass_(key, start_time):
+            self.pass_(key, start_time)
+            if key == "a":
+                self.add(1, "again")
+                self.pending.pop("b")
+
+        self.queue._passed = pass_
+        self.add(1, "a")
+        self.add(1, "b")
+        self.advance(1001)
+        self.assertEqual(self.passed, [("a", 1000)])
+        self.advance(1002)
+        self.assertEqual(self.passed[1:], [("again", 1001)])
