@@ -118,10 +118,13 @@ class LineConnection(object):
     ioloop : tornado IOLoop
     error : BaseException or None
         Why the connection broke; None while it is open and after an orderly end.
+    urgent : bool
+        Set it to have the next output sent on the spot, not at the end of the loop callback.
     """
 
     __slots__ = (
         "socket", "ioloop", "max_buffer_size", "max_write_buffer_size", "error",
+        "urgent",
         "_closed", "_close_callback", "_events", "_hung_up",
         # input
         "_splitter", "_on_line", "_on_overflow", "_on_batch_end", "_lines", "_paused", "_listening",
@@ -140,6 +143,7 @@ class LineConnection(object):
         self.max_buffer_size = max_buffer_size
         self.max_write_buffer_size = max_write_buffer_size
         self.error = None
+        self.urgent = False
         self._closed = False
         self._close_callback = None
         self._events = None  # what is registered with the loop; None for not registered
@@ -427,7 +431,10 @@ class LineConnection(object):
         self._out.append(data)
         self._unsent += size
         self._queued_total += size
-        if self._delivering:
+        if self.urgent:
+            self.urgent = False
+            self.flush()
+        elif self._delivering:
             if self._unsent > EARLY_FLUSH_SIZE and not self._blocked:
                 self.flush()
         elif not (self._in_flush_queue or self._blocked):
@@ -445,6 +452,8 @@ class LineConnection(object):
         """
         self.send(data)
         if not self._unsent:
+            if self._closed:
+                raise StreamClosedError(real_error=self.error)
             return compat.done_future()
         if self._write_futures is None:
             self._write_futures = collections.deque()

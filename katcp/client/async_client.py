@@ -119,18 +119,12 @@ class AsyncClient(DeviceClient):
         key = mid if msg.mid is not None else (mid,)
         handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
         entry = (msg, reply_cb, inform_cb, user_data, handle)
-        stream = self._stream
-        # Nothing is under way that would bring more to send along with this: the server may begin now.
-        alone = stream is not None and not pending.queue
+        if self._stream is not None:
+            # While others are pending there is likely to be more to send along with this.
+            self._stream.urgent = not pending.queue
         try:
             pending.add(key, entry)
-            if alone:
-                stream.hold()
-            try:
-                self.send_request(msg)
-            finally:
-                if alone:
-                    stream.release()
+            self.send_request(msg)
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:
