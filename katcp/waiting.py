@@ -209,6 +209,10 @@ class AsyncState(object):
     def _ioloop(self):
         return self._given_ioloop or compat.current_ioloop()
 
+    def bind(self, ioloop):
+        """Have `ioloop`, from now on, run the timeouts: for states made before it is known."""
+        self._given_ioloop = ioloop
+
     @property
     def state(self):
         """The state."""

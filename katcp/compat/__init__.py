@@ -16,9 +16,9 @@ from katcp.compat.strings import (  # noqa: F401
     byte_chars, decode_native, encode_utf8, ensure_native_str, integer_types, is_bytes, is_text,
     lossy_str, string_types, text_type)
 from katcp.compat.language import (  # noqa: F401
-    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Latch, MutableMapping, Sequence, abstract_property,
-    accepts_keyword, get_args, get_thread_ident, ordered_dict, positional_arg_names, queue, reraise,
-    with_metaclass)
+    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Latch, Mapping, MutableMapping, Sequence,
+    abstract_property, accepts_keyword, get_args, get_thread_ident, ordered_dict,
+    positional_arg_names, queue, reraise, throw_into, with_metaclass)
 from katcp.compat.futures import (  # noqa: F401
     AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture, GenTimeoutError, LoopFuture,
     ThreadsafeFuture, TornadoFuture, add_loop_callback, add_threadsafe_callback, as_future,

@@ -16,6 +16,10 @@ if PY2:
 
     exec("def _reraise(tp, value, tb):\n    raise tp, value, tb\n")
 
+    def throw_into(generator, exc_info):
+        """Raise the exception of an ``exc_info`` triple where `generator` is; return what it yields."""
+        return generator.throw(*exc_info)
+
     get_args = inspect.getargspec
 else:
     from threading import get_ident as get_thread_ident  # noqa: F401
@@ -26,6 +30,10 @@ else:
             raise exc_info[1].with_traceback(exc_info[2])
         finally:
             del exc_info
+
+    def throw_into(generator, exc_info):
+        """Raise the exception of an ``exc_info`` triple where `generator` is; return what it yields."""
+        return generator.throw(exc_info[1])
 
     get_args = inspect.getfullargspec
 
@@ -68,12 +76,12 @@ else:
 if PY2:
     import Queue as queue  # noqa: F401
     from abc import abstractproperty as abstract_property  # noqa: F401
-    from collections import MutableMapping, Sequence  # noqa: F401
+    from collections import Mapping, MutableMapping, Sequence  # noqa: F401
     from collections import OrderedDict as ordered_dict  # noqa: F401
 else:
     import queue  # noqa: F401
     from abc import abstractmethod
-    from collections.abc import MutableMapping, Sequence  # noqa: F401
+    from collections.abc import Mapping, MutableMapping, Sequence  # noqa: F401
 
     # CPython 3.6's remembers the order of insertion already.
     ordered_dict = dict

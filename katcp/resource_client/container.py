@@ -1,0 +1,392 @@
+"""Several devices under one roof: `KATCPClientResourceContainer`."""
+
+from __future__ import absolute_import, division, print_function
+
+import logging
+
+from tornado import gen
+from tornado.ioloop import IOLoop
+
+from katcp import compat
+from katcp.attrdict import AttrDict
+from katcp.linked_futures import wait_loop
+from katcp.resource_base import KATCPResource
+from katcp.resource_client.client_resource import KATCPClientResource
+from katcp.resource_client.container_items import ContainerItems
+from katcp.resource_client.container_sensors import ContainerSensors
+from katcp.resource_client.exposure import identifier_of
+from katcp.resource_client.futures import eager_coroutine, transform_future
+from katcp.resource_client.groups import ClientGroup
+from katcp.resource_names import escape_name
+from katcp.waiting import until_any, until_some
+
+log = logging.getLogger("katcp.resource_client")
+
+
+class ChildFutures(dict):
+    """A dict of futures that can be yielded, as any such dict, and on Python 3 awaited as well.
+
+    Either way that gives a dict of the results.
+    """
+
+    def __await__(self):
+        return gen.multi(dict(self)).__await__()
+
+
+class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResource):
+    """Several devices that are controlled over KATCP, and groups of them.
+
+    Parameters
+    ----------
+    resources_spec : dict
+        ``name``
+            str, required.
+        ``description``
+            str.
+        ``clients``
+            Dict from the name of a device to what `KATCPClientResource` takes, but for the name; required.
+        ``groups``
+            Dict from the name of a group to a list of names of its devices.
+    logger : logging.Logger, optional
+
+    Attributes
+    ----------
+    ioloop : tornado.ioloop.IOLoop
+        The loop that everything happens in.
+
+    Notes
+    -----
+    Requests and sensors of the children are those of the container as well: sensor ``wind.speed`` of the
+    device ``mast-1`` is ``container.sensor.mast_1_wind_speed``.  Those whose names begin with ``agg_`` go
+    without the name of the device; if several children have the same, the last one in the alphabet counts.
+
+    Examples
+    --------
+    ::
+
+        container = KATCPClientResourceContainer(dict(
+            name="telescope",
+            clients={
+                "mast-1": dict(address=("localhost", 5001), controlled=True),
+                "mast-2": dict(address=("localhost", 5002), controlled=True),
+            },
+            groups={"masts": ["mast-1", "mast-2"]}))
+        container.start()
+        yield container.until_synced()
+        yield container.set_sampling_strategies("wind", "event-rate 1 10")
+        results = yield container.groups.masts.req.reset()
+    """
+
+    def __init__(self, resources_spec, logger=log):
+        # Groups may be added; that is nothing to whoever has given the dictionary.
+        self._resources_spec = dict(resources_spec)
+        self._resources_spec["groups"] = dict(resources_spec.get("groups") or {})
+        self._name = resources_spec["name"]
+        self._description = resources_spec.get("description", "")
+        self._logger = logger
+        self._ioloop_set_to = None
+        self.ioloop = compat.current_ioloop()
+        self._children = AttrDict()
+        self._groups = AttrDict()
+        super(KATCPClientResourceContainer, self).__init__()
+        self._init_resources()
+        self._init_groups()
+
+    def __repr__(self):
+        cls = type(self)
+        return "<{0}.{1}(name={2}) at 0x{3:x}>".format(cls.__module__, cls.__name__, self.name, id(self))
+
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def name(self):
+        """Name of the container."""
+        return self._name
+
+    @property
+    def description(self):
+        """Description of the container."""
+        return self._description
+
+    @property
+    def address(self):
+        """None: there is no device for all of it."""
+        return None
+
+    @property
+    def parent(self):
+        """None."""
+        return None
+
+    @property
+    def children(self):
+        """The devices: an AttrDict from Python identifiers to `KATCPClientResource`."""
+        return self._children
+
+    @property
+    def groups(self):
+        """The groups: an AttrDict from Python identifiers to `ClientGroup`."""
+        return self._groups
+
+    # --- children and groups ---------------------------------------------------------------------
+
+    def _init_resources(self):
+        """Make the children."""
+        for name, spec in sorted(self._resources_spec["clients"].items()):
+            self._children[escape_name(name)] = self._new_child(name, spec)
+
+    def _new_child(self, name, spec):
+        spec = dict(spec)
+        spec["name"] = name
+        return self.client_resource_factory(spec, parent=self, logger=self._logger)
+
+    def client_resource_factory(self, res_spec, parent, logger):
+        """Return a child; called by the constructor as well, for subclasses to override.
+
+        Parameters
+        ----------
+        res_spec : dict
+            As of `KATCPClientResource`.
+        parent : KATCPClientResourceContainer
+        logger : logging.Logger
+
+        Returns
+        -------
+        KATCPClientResource
+        """
+        return KATCPClientResource(res_spec, parent=parent, logger=logger)
+
+    def _init_groups(self):
+        """Make the groups."""
+        for name, client_names in sorted(self._resources_spec["groups"].items()):
+            self._groups[escape_name(name)] = self._new_group(name, client_names)
+
+    def _new_group(self, name, client_names):
+        return ClientGroup(name, [self._children[identifier_of(client_name)] for client_name in client_names])
+
+    def add_group(self, group_name, group_client_names):
+        """Add a group; one of that name is replaced, the others stay as they are.
+
+        Parameters
+        ----------
+        group_name : str
+        group_client_names : sequence of str
+            Names of children.
+
+        Raises
+        ------
+        KeyError
+            If there is no such child.  Nothing has changed then.
+        """
+        group = self._new_group(group_name, group_client_names)
+        self._resources_spec["groups"][group_name] = list(group_client_names)
+        self._groups[escape_name(group_name)] = group
+
+    def add_child_resource_client(self, res_name, res_spec):
+        """Add a child and start it.
+
+        Parameters
+        ----------
+        res_name : str
+            If there is a child of that name already, that is stopped and replaced, in its groups as well.
+        res_spec : dict
+            As of `KATCPClientResource`, but for the name.
+
+        Returns
+        -------
+        KATCPClientResource
+        """
+        child = self._new_child(res_name, res_spec)
+        previous = dict.get(self._children, escape_name(res_name))
+        if previous is not None:
+            self._let_go(previous, child)
+        self._children[escape_name(res_name)] = child
+        self._mark_dirty("req", "sensor")
+        child.set_ioloop(self._loop_to_use())
+        child.start()
+        return child
+
+    def remove_child_resource_client(self, res_name):
+        """Stop a child and remove it, from its groups as well.
+
+        Parameters
+        ----------
+        res_name : str
+            Its name.
+
+        Returns
+        -------
+        KATCPClientResource
+            The child, for whoever wants to wait until it has stopped.
+
+        Raises
+        ------
+        KeyError
+            If there is no such child.
+        """
+        child = self._children.pop(identifier_of(res_name))
+        self._let_go(child, None)
+        self._mark_dirty("req", "sensor")
+        return child
+
+    def _let_go(self, child, replacement):
+        child.stop()
+        for group in dict.values(self._groups):
+            if child in group.clients:
+                group.replace_client(child, replacement)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def set_ioloop(self, ioloop=None):
+        """Set the loop to use, before the start.
+
+        Parameters
+        ----------
+        ioloop : tornado.ioloop.IOLoop, optional
+            By default the current one.
+        """
+        self._ioloop_set_to = self.ioloop = ioloop or IOLoop.current()
+        for child in list(dict.values(self._children)):
+            child.set_ioloop(self.ioloop)
+
+    def _loop_to_use(self):
+        # Unless told otherwise that which runs now: containers are made before, say, `asyncio.run`.
+        return self._ioloop_set_to or compat.running_ioloop() or self.ioloop or IOLoop.current()
+
+    def start(self):
+        """Start all children; see `KATCPClientResource.start`."""
+        self.ioloop = self._loop_to_use()
+        for child in list(dict.values(self._children)):
+            child.set_ioloop(self.ioloop)
+            child.start()
+
+    def stop(self):
+        """Stop all children; see `KATCPClientResource.stop`."""
+        for name, child in sorted(dict.items(self._children)):
+            try:
+                child.stop()
+            except Exception:
+                self._logger.exception("Exception stopping child %r", name)
+
+    def until_stopped(self, timeout=None):
+        """Wait until all children have stopped, after a `stop`; for the thread of the loop.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        dict
+            Python identifiers of the children to futures that resolve with True.  The dict as such can be
+            yielded or, on Python 3, awaited.
+        """
+        return ChildFutures((name, child.until_stopped(timeout))
+                            for name, child in dict.items(self._children))
+
+    # --- state -----------------------------------------------------------------------------------
+
+    def is_connected(self):
+        """Return whether all children are connected."""
+        return all([child.is_connected() for child in dict.values(self._children)])
+
+    @eager_coroutine
+    def until_synced(self, timeout=None):
+        """Wait until all children are synced, at the same time.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        future
+            Resolves with None; is done already if all are synced.  Fails with ``tornado.gen.TimeoutError``
+            when the time is up.
+        """
+        time = wait_loop(self._ioloop_set_to).time if timeout else None
+        deadline = time() + timeout if timeout else None
+        while True:
+            synced = [child.until_synced(timeout) for child in dict.values(self._children)]
+            all_at_once = all([future.done() for future in synced])
+            yield until_some(*synced)
+            if all_at_once:
+                return
+            # Those that were synced first may not be any more.
+            if timeout:
+                timeout = max(deadline - time(), 0.001)
+
+    def until_not_synced(self, timeout=None):
+        """Wait until any child is not synced.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        future
+            Resolves with None; is done already if there is one.  Fails with ``tornado.gen.TimeoutError``
+            when the time is up.
+        """
+        return transform_future(_nothing, until_any(
+            *[child.until_not_synced() for child in dict.values(self._children)],
+            timeout=timeout, ioloop=self._ioloop_set_to))
+
+    def until_any_child_in_state(self, state, timeout=None):
+        """Wait until any child is in a state.
+
+        Parameters
+        ----------
+        state : str
+            See `KATCPClientResource.state`.
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        future
+            Resolves with True.  Fails with ``tornado.gen.TimeoutError`` when the time is up.
+
+        Raises
+        ------
+        ValueError
+            At once, if there is no such state.
+        """
+        return until_any(*[child.until_state(state) for child in dict.values(self._children)],
+                         timeout=timeout, ioloop=self._ioloop_set_to)
+
+    @eager_coroutine
+    def until_all_children_in_state(self, state, timeout=None):
+        """Wait until every child has been in a state, not necessarily at the same time.
+
+        Parameters
+        ----------
+        state : str
+            See `KATCPClientResource.state`.
+        timeout : float, optional
+            Seconds; None and 0 mean for ever.
+
+        Returns
+        -------
+        future
+            Resolves with None.  Fails with ``tornado.gen.TimeoutError`` when the time is up, with
+            ValueError if there is no such state.
+        """
+        yield until_some(*[child.until_state(state, timeout) for child in dict.values(self._children)])
+
+    def wait(self, sensor_name, condition_or_value, timeout=5):
+        """Not available here: wait for a sensor of a child.
+
+        Raises
+        ------
+        NotImplementedError
+        """
+        raise NotImplementedError("wait() is only available on the children of a container, and on groups")
+
+
+def _nothing(result):
+    return None

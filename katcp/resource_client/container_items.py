@@ -1,0 +1,122 @@
+"""The requests and sensors of all children of a container, under one roof.
+
+The dictionaries are made when they are asked for.  They are replaced rather than changed, since another
+thread may be reading them.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+from katcp.attrdict import AttrDict
+from katcp.resource_names import escape_name
+
+# Items whose identifiers begin so are shown without the name of their resource before it.
+AGGREGATE_PREFIX = "agg_"
+
+
+class _Aggregate(object):
+    """The items of one kind."""
+
+    def __init__(self):
+        # None when they have changed.
+        self.items = None
+        # How many there were of each child.
+        self._sizes = None
+
+    def get(self, make, children, attr):
+        """Return the items, as made by ``make(attr)`` if they are not up to date."""
+        # Children tell of changes.  To look as well is for the sake of those who add items by hand.
+        sizes = [(name, id(child), len(getattr(child, attr))) for name, child in dict.items(children)]
+        items = self.items
+        if items is None or sizes != self._sizes:
+            self._sizes = sizes
+            items = self.items = make(attr)
+        return items
+
+
+class ContainerItems(object):
+    """The part of a container that shows the requests and sensors of its children.
+
+    It needs from the rest of the container: ``_children``, ``_groups``, ``_name``, ``_logger``.
+    """
+
+    def __init__(self):
+        self._aggregates = {"req": _Aggregate(), "sensor": _Aggregate()}
+        super(ContainerItems, self).__init__()
+
+    @property
+    def req(self):
+        """The requests of all children: an AttrDict from Python identifiers to request objects."""
+        return self._aggregate("req")
+
+    @property
+    def sensor(self):
+        """The sensors of all children: an AttrDict from Python identifiers to `KATCPSensor`."""
+        return self._aggregate("sensor")
+
+    @property
+    def sensors(self):
+        """The same as `sensor`."""
+        return self._aggregate("sensor")
+
+    def _aggregate(self, attr):
+        return self._aggregates[attr].get(self._create_attrdict_from_children, dict(self._children), attr)
+
+    def _create_attrdict_from_children(self, attr):
+        """Return an AttrDict of the items in the attribute `attr` of all children."""
+        aggregate = AttrDict()
+        for child_name, child in sorted(dict.items(self._children)):
+            for item_name, item in list(dict.items(getattr(child, attr))):
+                name = item_name
+                if not item_name.startswith(AGGREGATE_PREFIX):
+                    name = child_name + "_" + item_name
+                    if name in aggregate:
+                        self._logger.warning("Several children of %s have an item with the identifier %s: "
+                                             "that of %s can be reached by it", self._name, name, child_name)
+                aggregate[name] = item
+        return aggregate
+
+    @property
+    def _children_dirty(self):
+        return any(aggregate.items is None for aggregate in self._aggregates.values())
+
+    @_children_dirty.setter
+    def _children_dirty(self, dirty):
+        if dirty:
+            self._mark_dirty("req", "sensor")
+
+    def _mark_dirty(self, *attrs):
+        for attr in attrs:
+            self._aggregates[attr].items = None
+
+    def _child_add_requests(self, child, sensor_keys):
+        """What a child calls when it has got requests."""
+        self._child_requests_changed(child)
+
+    def _child_remove_requests(self, child, sensor_keys):
+        """What a child calls when it has lost requests."""
+        self._child_requests_changed(child)
+
+    def _child_requests_changed(self, child):
+        self._check_child(child)
+        self._mark_dirty("req")
+        self._dirty_groups(child)
+
+    def _child_add_sensors(self, child, sensor_keys):
+        """What a child calls when it has got sensors."""
+        self._check_child(child)
+        self._mark_dirty("sensor")
+
+    def _child_remove_sensors(self, child, sensor_keys):
+        """What a child calls when it has lost sensors."""
+        self._check_child(child)
+        self._mark_dirty("sensor")
+
+    def _check_child(self, child):
+        if escape_name(child.name) not in self._children:
+            raise AssertionError("{0!r} is no child of {1!r}".format(child, self))
+
+    def _dirty_groups(self, child):
+        """Tell the groups of a child that its requests have changed."""
+        for group in dict.values(self._groups):
+            if child in group.clients:
+                group.client_updated(child)
