@@ -19,7 +19,7 @@ from katcp.message import Message
 from katcp.server import DeviceServerBase, KATCPServer, backend
 from katcp.server.client_input import DirectInput
 from tests.support import mock
-from tests.support.devices import ServerTestCase, ServerTests, in_all_modes
+from tests.support.devices import ServerTests, in_all_modes
 from tests.support.logs import LogRecorder
 from tests.support.raw_client import RawClient
 

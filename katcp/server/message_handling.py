@@ -60,7 +60,7 @@ class MessageHandling(object):
             return self.handle_inform(client_conn, msg)
         if mtype == REPLY:
             return self.handle_reply(client_conn, msg)
-        reason = "Unexpected message type received by server ['%s']." % (msg,)
+        reason = "Unexpected message type received by server ['%s']." % (msg.log_text(),)
         client_conn.inform(self.create_log_inform("error", reason, "root"))
 
     def handle_request(self, connection, msg):
