@@ -457,7 +457,8 @@ class LineConnection(object):
             return compat.done_future()
         if self._write_futures is None:
             self._write_futures = collections.deque()
-        if self._batch_future is None:
+        # One that is done already has been cancelled by somebody.
+        if self._batch_future is None or self._batch_future[1].done():
             self._batch_future = [0, compat.new_future(self.ioloop)]
             self._write_futures.append(self._batch_future)
         self._batch_future[0] = self._queued_total
