@@ -187,6 +187,12 @@ class TestStrategies(ResourceTestCase):
         self.assertEqual(self.manager.strategies, {"an.int": ("period", "2.0")})
 
     @gen_test
+    def test_sensors_listed_under_another_name(self):
+        self.resource.sensor["device_an_int"] = self.sensors[0]
+        result = yield self.resource.set_sampling_strategy("device.an.int", "event")
+        self.assertEqual(result, {"an_int": (True, ("event",))})
+
+    @gen_test
     def test_unknown_sensors(self):
         results = yield self.resource.set_sampling_strategy("no.such", "event")
         self.assertEqual(list(results), ["no_such"])

@@ -14,6 +14,13 @@ from tests.support.logs import LogRecorder
 from tests.support.resources import Manager, make_sensor
 
 
+class OddlyShownFloat(float):
+    """Like numpy's."""
+
+    def __repr__(self):
+        return "OddlyShownFloat(...)"
+
+
 class TestKATCPSensorReading(unittest.TestCase):
 
     def test_fields(self):
@@ -358,6 +365,7 @@ class TestStrategies(SensorTestCase):
         self.assert_set(("event-rate", [1.1, 1.2]), "event-rate 1.1 1.2")
         self.assert_set(("event-rate", (1, "2")), "event-rate 1 2")
         self.assert_set(("period", 1234567.1234567), "period 1234567.1234567")
+        self.assert_set(("period", OddlyShownFloat(2.5)), "period 2.5")
         self.assert_set(("event-rate 1 2",), "event-rate 1 2")
         self.assert_set((["event-rate", 1, 2],), "event-rate 1 2")
         self.assert_set((("event-rate", 1), 2), "event-rate 1 2")

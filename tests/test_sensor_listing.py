@@ -29,6 +29,7 @@ class ListingTestCase(AsyncTestCase):
         """Return the names in a list that is there at once."""
         listed = list_sensors(self.sensors.items(), *args, **kwargs)
         self.assertTrue(listed.done())
+        self.assertEqual(self.manager.polls, [])
         return [result.name for result in listed.result()]
 
 
