@@ -59,8 +59,8 @@ def group_strategies(strategies, max_length=MAX_NAMES_LENGTH):
 
 
 def split(names, parts=PARTS_OF_REFUSED):
-    """Split a list into at most so many lists of about the same length."""
-    size = -(-len(names) // parts)
+    """Split a list into at most so many lists of about the same length; a short one into its items."""
+    size = -(-len(names) // parts) if len(names) > 2 * parts else 1
     return [names[i:i + size] for i in range(0, len(names), size)]
 
 

@@ -89,7 +89,7 @@ class SensorUpdates(object):
                 self._logger.debug('Received another update for "%s", which does not exist', lossy_str(name))
                 return _APPLIED
         future = compat.new_future(self.ioloop)
-        update = (future, (timestamp, status, value, self.katcp_client.protocol_flags.major))
+        update = (future, (timestamp, status, value))
         if waiting is not None:
             waiting.append(update)
         else:
@@ -123,7 +123,7 @@ class SensorUpdates(object):
                 continue
             try:
                 if sensor is not None:
-                    sensor.set_formatted(*update)
+                    sensor.set_formatted(*(update + (self.katcp_client.protocol_flags.major,)))
             except Exception:
                 compat.fail(future, sys.exc_info())
             else:
