@@ -139,14 +139,16 @@ class Operator(object):
         return self
 
     def __exit__(self, *exc_info):
-        self.array.stop()
-        for stopped in self._stopped():
-            stopped.result(timeout=self.wrapper.default_timeout)
+        self.wrapper.call_in_ioloop(self._stop, (), {})
         self._manager.stop()
         self._manager.join(self.wrapper.default_timeout)
 
-    def _stopped(self):
-        return []
+    @gen.coroutine
+    def _stop(self):
+        resource = self.array.__subject__
+        resource.stop()
+        # A container has a future for each of its children.
+        yield resource.until_stopped()
 
     def value(self, sensor_name):
         """Ask for the value of a sensor."""
