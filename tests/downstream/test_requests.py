@@ -202,7 +202,8 @@ class TestStartedDevice(unittest.TestCase):
         start_thread_with_cleanup(self, self.device, timeout=LIMIT, start_timeout=LIMIT)
 
     def handle(self, req):
-        handle_mock_req(self.device, req)
+        """Have a request handled where coroutines go on."""
+        self.device.ioloop.add_callback(handle_mock_req, self.device, req)
 
     def test_coroutine(self):
         req = mock_req("slew", 30, 40)
@@ -240,10 +241,6 @@ class TestStartedDevice(unittest.TestCase):
 
 class TestStartedAsyncDevice(TestStartedDevice):
     DEVICE_CLASS = AsyncPositioner
-
-    def handle(self, req):
-        # Its handlers belong into the thread of the loop.
-        self.device.ioloop.add_callback(handle_mock_req, self.device, req)
 
 
 class TestOnOwnLoop(tornado.testing.AsyncTestCase):
