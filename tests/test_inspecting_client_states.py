@@ -241,6 +241,7 @@ class TestWaiting(InspectingTestCase):
         yield client.connect()
         results = yield waits
         self.assertEqual(results, [True, True, None, True])
+        self.assertIsNone(client.until_connected().result())
         for wait in client.until_synced(), client.until_data_synced(), client.until_state(client.state):
             self.assertTrue(wait.done())
             self.assertIs(wait.result(), True)
@@ -279,8 +280,7 @@ class TestWaiting(InspectingTestCase):
         yield self.iterations()
         self.assertFalse(early.done() or late.done())
         self.device.inform(Message.inform("version-connect", "katcp-protocol", "5.0"))
-        yield early
-        yield late
+        self.assertEqual((yield [early, late]), [None, None])
 
     @timewarp_test
     def test_until_connected_is_about_this_connection(self):

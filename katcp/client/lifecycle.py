@@ -19,6 +19,7 @@ from katcp import compat, handover
 from katcp.client.thread_safety import BlockedThreads
 from katcp.compat import get_thread_ident
 from katcp.ioloop_manager import IOLoopManager
+from katcp.linked_futures import Waiter, follow, new_waiter
 from katcp.waiting import AsyncEvent
 
 # Where a client is between start and stop.
@@ -36,6 +37,20 @@ _EVENTS = {
     "_connect_loop_wake": False,
     "_stop_requested": False,
 }
+
+
+class ClientNotStarted(RuntimeError, AssertionError):
+    """A method needs a client that was started; which of the two it would be has differed between methods."""
+
+
+class _EventWaiter(Waiter):
+    """Resolves with None when an event is set."""
+
+    def source_done(self, source):
+        if source.cancelled() or source.exception() is not None:
+            super(_EventWaiter, self).source_done(source)
+        else:
+            self.set_result(None)
 
 
 class _LoopWatcher(object):
@@ -439,7 +454,15 @@ class ClientLifecycle(object):
                 self._check_loop_thread(caller)
             except AssertionError:
                 return compat.failed_future(sys.exc_info())
-        return self._until_running_and(event_name, timeout)
+        if not self._running.is_set():
+            return self._until_running_and(event_name, timeout)
+        event = getattr(self, event_name)
+        if event.is_set():
+            return compat.done_future(None)
+        # No coroutine: who no longer wants to know just drops the future, and nothing is left behind.
+        waiter = new_waiter(self._ioloop, _EventWaiter)
+        follow(waiter, event.until_set(timeout))
+        return waiter
 
     @compat.coroutine
     def _until_running_and(self, event_name, timeout):
@@ -460,7 +483,7 @@ class ClientLifecycle(object):
 
     def _check_started(self, caller):
         if self._run_state == NEW:
-            raise RuntimeError("Call start() before {}()".format(caller))
+            raise ClientNotStarted("Call start() before {}()".format(caller))
 
     def _check_callable(self, caller):
         """Raise RuntimeError if no loop could run a call of another thread."""

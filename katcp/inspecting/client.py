@@ -9,7 +9,7 @@ from tornado.ioloop import IOLoop
 
 from katcp import compat
 from katcp.client.async_client import AsyncClient
-from katcp.compat import lossy_str
+from katcp.compat import coroutine, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.handlers import steal_docstring_from
 from katcp.inspecting.backoff import ic_logger
@@ -84,8 +84,11 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
         self._ioloop_set_to = ioloop
         self.ioloop = ioloop or IOLoop.current()
         self._running = False
-        self._starting = False
+        # The futures of `connect` and of the state loop that it starts.
+        self._connecting = None
         self._state_loop_future = None
+        # Whether a stop has come to its end.
+        self._stopped = True
         self._cb_register = {}
         super(InspectingClientAsync, self).__init__(
             ioloop, True if initial_inspection is None else bool(initial_inspection))
@@ -224,46 +227,46 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
         """
         ioloop = self._ioloop_set_to
         if ioloop is None or compat.current_ioloop() is ioloop:
-            return self._connect(timeout)
+            return self._connect_here(timeout)
         connected = compat.ThreadsafeFuture()
-        ioloop.add_callback(self._connect_here, timeout, connected)
+        ioloop.add_callback(self._connect_for, connected, timeout)
         return connected
 
     start = connect
 
-    def _connect_here(self, timeout, connected):
-        compat.add_loop_callback(self._ioloop_set_to, self._connect(timeout),
+    def _connect_for(self, connected, timeout):
+        compat.add_loop_callback(self._ioloop_set_to, self._connect_here(timeout),
                                  lambda future: compat.copy_outcome(future, connected))
 
-    @gen.coroutine
-    def _connect(self, timeout):
-        if self._running or self._starting:
-            raise AssertionError("The client is running already")
-        self._starting = True
-        try:
-            # A stop looks for this one: it must not be taken for a stop of the last run.
-            stop = self._stop_requested = AsyncEvent(self._ioloop_set_to)
-            self.ioloop = self._ioloop_set_to or IOLoop.current()
-            maybe_timeout = future_timeout_manager(timeout, self.ioloop)
-            self.katcp_client.start()
-            try:
-                # Not in another coroutine, which would take longer: the state callback is to hear that the
-                # client is not connected before it is.
-                yield until_any(maybe_timeout(self.katcp_client.until_running()), stop.until_set())
-            except Exception as error:
-                self._logger.error("Failed to start katcp_client: %s", lossy_str(error))
-                self.katcp_client.stop()
-                raise
-            if timeout:
-                yield self._until_tcp_connected(maybe_timeout, stop)
-            if stop.is_set():
-                return
-            self._running = True
-        finally:
-            self._starting = False
-        self._state_loop_future = self._state_loop()
+    def _connect_here(self, timeout):
+        if self._running or (self._connecting is not None and not self._connecting.done()):
+            return compat.done_future(exception=AssertionError("The client is running already"))
+        self._connecting = self._connect(timeout)
+        return self._connecting
 
-    @gen.coroutine
+    @coroutine
+    def _connect(self, timeout):
+        # Another one than that of the last run: a stop that is still under way concerns that one.
+        stop = self._stop_requested = AsyncEvent(self._ioloop_set_to)
+        self.ioloop = self._ioloop_set_to or IOLoop.current()
+        maybe_timeout = future_timeout_manager(timeout, self.ioloop)
+        self.katcp_client.start()
+        self._stopped = False
+        try:
+            # Not in another coroutine, which would take longer: the state callback is to hear that the client
+            # is not connected before it is.
+            yield until_any(maybe_timeout(self.katcp_client.until_running()), stop.until_set())
+        except Exception as error:
+            self._logger.error("Failed to start katcp_client: %s", lossy_str(error))
+            self.katcp_client.stop()
+            raise
+        if timeout:
+            yield self._until_tcp_connected(maybe_timeout, stop)
+        if not stop.is_set():
+            self._running = True
+            self._state_loop_future = self._state_loop()
+
+    @coroutine
     def _until_tcp_connected(self, maybe_timeout, stop):
         try:
             yield until_any(maybe_timeout(self.katcp_client.until_connected()), stop.until_set())
@@ -350,19 +353,21 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             In another thread, or before the first start.
         """
         stopped = self.katcp_client.until_stopped(timeout)
-        state_loop = self._state_loop_future
-        if not compat.is_future(state_loop):
+        if self._stopped:
             return stopped
-        if stopped.done() and state_loop.done():
-            return stopped
-        return self._until_both_stopped(stopped, state_loop, timeout)
+        return self._until_all_stopped(stopped, timeout)
 
-    @gen.coroutine
-    def _until_both_stopped(self, stopped, state_loop, timeout):
+    @coroutine
+    def _until_all_stopped(self, stopped, timeout):
         maybe_timeout = future_timeout_manager(timeout, self.ioloop)
         yield stopped
-        yield maybe_timeout(state_loop)
+        # A client that was stopped at once has not begun to run when it is asked for the first time.
+        yield maybe_timeout(self._until_finished(self._connecting))
+        yield maybe_timeout(self.katcp_client.until_stopped())
+        if compat.is_future(self._state_loop_future):
+            yield maybe_timeout(self._until_finished(self._state_loop_future))
         # The low-level client's stop itself ends a little later.  Nothing is to hold on to a client that has
         # stopped.
         yield gen.moment
+        self._stopped = not self._running
         raise gen.Return(True)

@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 from tornado import gen
 
 from katcp.attrdict import AttrDict
-from katcp.compat import lossy_str
+from katcp.compat import coroutine, lossy_str
 from katcp.inspecting import model
 from katcp.message import Message
 from katcp.waiting import future_timeout_manager
@@ -55,7 +55,7 @@ class Inspection(object):
         """List of the names (native str) of the sensors that the device is known to have."""
         return list(self._sensors_index)
 
-    @gen.coroutine
+    @coroutine
     def inspect(self):
         """Inspect all requests and sensors of the device; `sync_timeout` is the time for all of it.
 
@@ -86,7 +86,7 @@ class Inspection(object):
             raise
         raise gen.Return(changes or None)
 
-    @gen.coroutine
+    @coroutine
     def inspect_requests(self, name=None, timeout=None):
         """Inspect all requests of the device, or one.
 
@@ -127,7 +127,7 @@ class Inspection(object):
                          for request, description in descriptions.items())
         raise gen.Return(self._requests_inspected(inspected, name))
 
-    @gen.coroutine
+    @coroutine
     def inspect_sensors(self, name=None, timeout=None):
         """Inspect all sensors of the device, or one.
 
@@ -154,7 +154,7 @@ class Inspection(object):
         inspected = model.parse_informs(informs, model.parse_sensor_inform, self._logger)
         raise gen.Return(self._sensors_inspected(inspected, name))
 
-    @gen.coroutine
+    @coroutine
     def _get_request_timeout_hints(self, name=None, timeout=None):
         """Return a future of a dict from names of requests to hints in seconds, greater than 0.
 

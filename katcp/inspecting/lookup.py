@@ -5,14 +5,61 @@ from __future__ import absolute_import, division, print_function
 import sys
 from collections import namedtuple
 
-from tornado import gen
-
-from katcp.compat import (add_loop_callback, done_future, encode_utf8, ensure_native_str, failed_future,
-                          is_text)
+from katcp.compat import (add_loop_callback, done_future, encode_utf8, ensure_native_str, fail,
+                          failed_future, is_text, new_future, resolve)
 from katcp.sensor import Sensor
 
 # What stands for a request, unless another factory is set.
 RequestType = namedtuple("Request", "name description timeout_hint")
+
+
+class _SlowLookup(object):
+    """A lookup that has to wait, for the client to know what the device has, or for an answer of the device.
+
+    It may wait until long after everybody has forgotten about it, which is why this is no coroutine:
+    tornado 4.5 keeps those that never resume, and everything they know, for ever.
+
+    Parameters
+    ----------
+    client : Lookup
+    kind, name, update
+        See `Lookup._check`.
+    answer : callable
+        ``answer(kind, name)`` returns what `future` resolves with, as soon as that can be told.
+    """
+
+    def __init__(self, client, kind, name, update, answer):
+        self._client = client
+        self._kind = kind
+        self._name = name
+        self._update = update
+        self._answer = answer
+        self.future = new_future(client.ioloop)
+        self._after(client.until_data_synced(), self._data_synced)
+
+    def _after(self, future, step):
+        if future.done():
+            step(future)
+        else:
+            add_loop_callback(self._client.ioloop, future, step)
+
+    def _data_synced(self, _):
+        client, kind, name = self._client, self._kind, self._name
+        try:
+            if client._is_known(kind, name) or not client._may_ask(self._update):
+                self._finish(None)
+            else:
+                self._after(client._inspect_one(kind, name), self._finish)
+        except Exception:
+            fail(self.future, sys.exc_info())
+
+    def _finish(self, inspection):
+        try:
+            if inspection is not None:
+                inspection.result()
+            resolve(self.future, self._answer(self._kind, self._name))
+        except Exception:
+            fail(self.future, sys.exc_info())
 
 
 class Lookup(object):
@@ -82,7 +129,7 @@ class Lookup(object):
         return self._get("request", name, update)
 
     # Nearly all lookups are for names that are known, thousands of them at a time when somebody wants all
-    # sensors: they need no coroutine.
+    # sensors: these need not wait.
 
     def _check(self, kind, name, update):
         if self.state.data_synced:
@@ -90,7 +137,7 @@ class Lookup(object):
                 return done_future(True)
             if not self._may_ask(update):
                 return done_future(False)
-        return self._check_slowly(kind, name, update)
+        return _SlowLookup(self, kind, name, update, self._is_known).future
 
     def _get(self, kind, name, update):
         if self.state.data_synced and (name in self._index_of(kind) or not self._may_ask(update)):
@@ -98,19 +145,10 @@ class Lookup(object):
                 return done_future(self._object(kind, name))
             except Exception:
                 return failed_future(sys.exc_info())
-        return self._get_slowly(kind, name, update)
+        return _SlowLookup(self, kind, name, update, self._object).future
 
-    @gen.coroutine
-    def _check_slowly(self, kind, name, update):
-        yield self.until_data_synced()
-        if name not in self._index_of(kind) and self._may_ask(update):
-            yield self._inspect_one(kind, name)
-        raise gen.Return(name in self._index_of(kind))
-
-    @gen.coroutine
-    def _get_slowly(self, kind, name, update):
-        yield self._check_slowly(kind, name, update)
-        raise gen.Return(self._object(kind, name))
+    def _is_known(self, kind, name):
+        return name in self._index_of(kind)
 
     def _may_ask(self, update):
         return self._update_on_lookup if update is None else update

@@ -14,7 +14,7 @@ from __future__ import absolute_import, division, print_function
 from tornado import gen
 
 from katcp import compat
-from katcp.compat import CANCELLED_ERRORS, GenTimeoutError, lossy_str
+from katcp.compat import CANCELLED_ERRORS, GenTimeoutError, coroutine, lossy_str
 from katcp.inspecting.backoff import ExponentialRandomBackoff
 from katcp.inspecting.inspection import SyncError
 from katcp.inspecting.states import (DATA_SYNCED_STATES, DISCONNECTED, MODEL_CHANGED, MODEL_UNCHANGED,
@@ -174,7 +174,7 @@ class StateLoop(object):
     # --- the loop --------------------------------------------------------------------------------
 
     @log_coroutine_exceptions
-    @gen.coroutine
+    @coroutine
     def _state_loop(self):
         """Keep in step with the device until the client is stopped."""
         stop = self._stop_requested
@@ -232,7 +232,7 @@ class StateLoop(object):
             except Exception:
                 self._logger.exception("Unhandled exception after client-sync loop ended.")
 
-    @gen.coroutine
+    @coroutine
     def _until_protocol_known(self, stop):
         """Wait for a connection, and for what the device says about itself when it is made."""
         while not self._connected.is_set():
@@ -245,10 +245,11 @@ class StateLoop(object):
             yield self._tell_connected()
             yield gen.moment
         connection = self._connection_number
+        self._check_round(stop, connection)
         yield until_any(self.katcp_client.until_protocol(), self._disconnected.until_set(), stop.until_set())
         self._check_round(stop, connection)
 
-    @gen.coroutine
+    @coroutine
     def _synchronise(self, stop, connection):
         """Inspect the device and tell what has changed."""
         if self.initial_inspection:
@@ -275,12 +276,12 @@ class StateLoop(object):
         self.resync_delay.failed()
         return delay
 
-    @gen.coroutine
+    @coroutine
     def _wait_to_retry(self, delay, stop):
         """Wait, but not any longer once the connection is lost."""
         yield self._pause(delay, stop, self._disconnected)
 
-    @gen.coroutine
+    @coroutine
     def _wait_to_reconnect(self, delay, stop):
         """Wait, the connection being about to be lost; a new one would not be any better at once."""
         give_up = self.ioloop.time() + delay
@@ -292,7 +293,7 @@ class StateLoop(object):
                 self._logger.exception("Unhandled exception in client-sync loop, which has disconnected.")
         yield self._pause(give_up - self.ioloop.time(), stop)
 
-    @gen.coroutine
+    @coroutine
     def _pause(self, delay, *events):
         if delay <= 0:
             yield gen.moment
@@ -312,7 +313,7 @@ class StateLoop(object):
             return compat.done_future(None)
         return self._send_state(*DISCONNECTED)
 
-    @gen.coroutine
+    @coroutine
     def _tell_model_changes(self, stop):
         changes = self._unannounced.take()
         try:
@@ -327,7 +328,7 @@ class StateLoop(object):
             # The callback may not have got to the end of them.
             self._unannounced.give_back(changes)
 
-    @gen.coroutine
+    @coroutine
     def _send_state(self, connected, synced, model_changed, data_synced, model_changes=None):
         """Set the state and call the callback, in one go; return a future that is done when that has finished.
 
