@@ -44,6 +44,9 @@ EARLY_FLUSH_SIZE = 256 * 1024
 # So many chunks of input are read and dropped before the socket is closed.
 MAX_DISCARDED_READS = 64
 
+# What `write` returns for bytes that have been sent already.
+_SENT = compat.done_future()
+
 _WOULD_BLOCK = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
 
 
@@ -288,10 +291,8 @@ class LineConnection(object):
             self.flush()
             if self._closed:
                 return
-        if events & (READ | ERROR):
-            self._handle_readable(events)
-
-    def _handle_readable(self, events):
+        if not events & (READ | ERROR):
+            return
         if self._paused or self._eof or self._overflow or self._closing:
             self._look_ahead()
         elif self._lines:
@@ -363,12 +364,13 @@ class LineConnection(object):
     def _deliver(self):
         lines = self._lines
         on_line = self._on_line
-        deadline = default_timer() + DELIVERY_BUDGET
+        # A single line, which is what most reads bring, needs no clock.
+        deadline = default_timer() + DELIVERY_BUDGET if len(lines) > 1 else 0
         self._delivering = True
         try:
             while lines:
                 on_line(lines.popleft())
-                if self._paused or self._closed or self._closing:
+                if not lines or self._paused or self._closed or self._closing:
                     break
                 if default_timer() > deadline:
                     break
@@ -393,7 +395,7 @@ class LineConnection(object):
                 return
             elif self._hung_up:
                 self._schedule_delivery()
-            else:
+            elif not self._listening:
                 self._listen()
         if self._out:
             self.flush()
@@ -454,7 +456,7 @@ class LineConnection(object):
         if not self._unsent:
             if self._closed:
                 raise StreamClosedError(real_error=self.error)
-            return compat.done_future()
+            return _SENT
         if self._write_futures is None:
             self._write_futures = collections.deque()
         # One that is done already has been cancelled by somebody.
@@ -481,7 +483,8 @@ class LineConnection(object):
         elif self._closing:
             self.close()
             return
-        self._update_events()
+        if self._blocked or self._events != READ:
+            self._update_events()
 
     def close_after_flush(self):
         """Deliver and accept nothing more, and close when all output is sent."""

@@ -155,8 +155,8 @@ class AsyncClient(DeviceClient):
         future = compat.new_future(self._ioloop)
         informs = []
         try:
-            self.callback_request(msg, reply_cb=functools.partial(_resolve_request, future, informs),
-                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
+            self.callback_request(msg, functools.partial(_resolve_request, future, informs), informs.append,
+                                  None, timeout, use_mid)
         except Exception:
             compat.fail(future, sys.exc_info())
         return future
@@ -286,17 +286,12 @@ class AsyncClient(DeviceClient):
             self._unsent = None
             if pending.queue.get(key) is entry:
                 pending.remove(key)
-            reply_cb, user_data = entry[1], entry[3]
         else:
-            key = pending.find(msg)
-            if key is None:
-                reply_cb = user_data = None
-            else:
-                _, reply_cb, _, user_data, _ = pending.remove(key)
-        if reply_cb is None:
+            entry = pending.take(msg)
+        if entry is None or entry[1] is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
         else:
-            self._call_back("Callback reply", reply_cb, msg, user_data)
+            self._call_back("Callback reply", entry[1], msg, entry[3])
 
     def _call_back(self, kind, callback, msg, user_data):
         try:
@@ -385,8 +380,9 @@ class AsyncClient(DeviceClient):
         """Return the next message id that no pending request has."""
         mid = super(AsyncClient, self)._next_id()
         queue = self._async_queue
-        while mid in queue or (mid,) in queue:
-            mid = super(AsyncClient, self)._next_id()
+        if queue:
+            while mid in queue or (mid,) in queue:
+                mid = super(AsyncClient, self)._next_id()
         return mid
 
     def _push_async_request(self, msg_id, request, reply_cb, inform_cb, user_data, timeout_handle):

@@ -66,6 +66,18 @@ class PendingRequests(object):
             return None
         return self.oldest_without_id(msg.name)
 
+    def take(self, msg):
+        """Take out and return the entry of the request that a received message answers, or None."""
+        mid = msg.mid
+        if mid is None:
+            key = self.oldest_without_id(msg.name) if self.id_stack else None
+            return None if key is None else self.remove(key)
+        entry = self.queue.get(mid)
+        if entry is None or entry[0].name != msg.name:
+            return None
+        del self.queue[mid]
+        return entry
+
     def oldest_without_id(self, name):
         """Return the key of the oldest request of that name that was sent without an id, or None."""
         for key in self.id_stack.get(name, ()):
