@@ -33,8 +33,12 @@ class CallQueue(object):
     Notes
     -----
     All methods may be called from any thread.  What a call adds to the queue is done in the next
-    iteration of the loop.
+    iteration of the loop.  Calls keep their order, and (unless the queue is so long that the loop has
+    to see to others in between) come before what the same thread adds to the loop after them.
     """
+
+    #: For how many seconds the queue may keep the loop busy before it lets others have a turn.
+    max_drain_time = MAX_DRAIN_TIME
 
     def __init__(self, ioloop):
         self._ioloop = ioloop
@@ -91,10 +95,16 @@ class CallQueue(object):
 
     def _drain(self):
         calls = self._calls
-        end = default_timer() + MAX_DRAIN_TIME
+        end = default_timer() + self.max_drain_time
+        with self._lock:
+            # Who adds a call from now on wakes up the loop again, so that the call comes before whatever
+            # else that thread schedules on the loop after it.
+            self._awake = False
+            count = len(calls)
         try:
             # What is added meanwhile has to wait, or a busy queue would starve the loop.
-            for _ in range(len(calls)):
+            while count and calls:
+                count -= 1
                 fn, args = calls.popleft()
                 try:
                     fn(*args)
@@ -104,7 +114,9 @@ class CallQueue(object):
                     break
         finally:
             with self._lock:
-                self._awake = again = bool(calls)
+                again = bool(calls) and not self._awake
+                if again:
+                    self._awake = True
             if again:
                 self._ioloop.add_callback(self._drain)
 

@@ -796,6 +796,21 @@ class TestSending(DeviceTests, unittest.TestCase):
         self.assertEqual(client.lines(1000), [b"#x %d" % i for i in range(1000)])
 
 
+    def test_sent_messages_come_before_what_is_scheduled_after_them(self):
+        # Otherwise coroutines, which go on in the thread of the loop, would overtake what they have sent
+        # from the handler thread.
+        client = self.connect_and_ask()
+        (conn,) = self.server.connected
+        blocked, release = threading.Event(), threading.Event()
+        # Keeps the loop busy in the very queue that messages go through.
+        self.server._server.call_soon(lambda: (blocked.set(), release.wait(TIMEOUT)))
+        blocked.wait(TIMEOUT)
+        conn.inform(Message.inform("first"))
+        self.server.ioloop.add_callback(conn.inform, Message.inform("second"))
+        release.set()
+        self.assertEqual(client.lines(2), [b"#first", b"#second"])
+
+
 class TestAccepting(unittest.TestCase):
     def test_out_of_files(self):
         server = KATCPServer(mock.Mock(), "127.0.0.1", 0)

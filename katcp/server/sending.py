@@ -81,6 +81,9 @@ class ClientLine(LineConnection):
 class _LoopCalls(CallQueue):
     """Calls from other threads; what they send is flushed when a drain is through, not a loop turn later."""
 
+    # Long, for what is left over then might be overtaken by the replies of coroutines.
+    max_drain_time = 0.1
+
     def __init__(self, ioloop, flush_queue):
         super(_LoopCalls, self).__init__(ioloop)
         self._flush_queue = flush_queue
