@@ -290,6 +290,21 @@ class TestFutures(tornado.testing.AsyncTestCase):
         compat.fail(future, (ValueError, ValueError(), None))
         self.assertEqual(future.result(), 1)
 
+    def test_outcomes_when_the_loop_is_closed(self):
+        for finish in (lambda future: compat.resolve(future, 1),
+                       lambda future: compat.fail(future, (ValueError, ValueError(), None)),
+                       lambda future: future.cancel() or future.set_result(1)):  # the latter on tornado 4
+            ioloop = compat.new_ioloop()
+            future = compat.new_future(ioloop)
+            future.add_done_callback(lambda future: None)
+            future.followers = mock.Mock()
+            source_done = future.followers.source_done
+            ioloop.close()
+            finish(future)
+            self.assertTrue(future.done())
+            source_done.assert_called_once_with(future)
+            compat.future_exc_info(future)  # retrieves it
+
     def test_outcomes_are_copied(self):
         for target_class in (lambda: compat.new_future(self.io_loop), compat.ConcurrentFuture):
             source, target = compat.ConcurrentFuture(), target_class()

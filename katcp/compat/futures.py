@@ -100,18 +100,36 @@ class _FollowedFuture(object):
 
 if ON_ASYNCIO:
     class LoopFuture(_FollowedFuture, asyncio.Future):
-        """A future that belongs to a loop, and tells its followers at once (see `new_future`)."""
+        """A future that belongs to a loop, and tells its followers at once (see `new_future`).
+
+        It may also be given its outcome when the loop is closed: nobody there is left to be told.
+        """
 
         def set_result(self, result):
-            asyncio.Future.set_result(self, result)
+            try:
+                asyncio.Future.set_result(self, result)
+            except RuntimeError:
+                self._check_told_nobody()
             self._finished()
 
         def set_exception(self, exception):
-            asyncio.Future.set_exception(self, exception)
+            try:
+                asyncio.Future.set_exception(self, exception)
+            except RuntimeError:
+                self._check_told_nobody()
             self._finished()
 
+        def _check_told_nobody(self):
+            """Raise the current exception again, unless the loop is closed."""
+            if not (self._loop.is_closed() and self.done()):
+                raise
+
         def cancel(self, *args, **kwargs):
-            cancelled = asyncio.Future.cancel(self, *args, **kwargs)
+            try:
+                cancelled = asyncio.Future.cancel(self, *args, **kwargs)
+            except RuntimeError:
+                self._check_told_nobody()
+                cancelled = True
             if cancelled:
                 self._finished()
             return cancelled
