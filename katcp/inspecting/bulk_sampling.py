@@ -69,7 +69,7 @@ class _BulkRequest(object):
 
     def __init__(self, client, groups, timeout):
         self._client = client
-        self._ioloop = client.ioloop
+        self._ioloop = client._calling_ioloop()
         self._timeout = timeout
         self._to_send = collections.deque(groups)
         self._outstanding = 0
@@ -124,7 +124,7 @@ class _BulkRequest(object):
 class BulkSampling(object):
     """The part of an inspecting client that sets many sampling strategies at once.
 
-    It needs from the rest of the client: ``katcp_client``, ``ioloop``, ``is_connected``.
+    It needs from the rest of the client: ``katcp_client``, ``_calling_ioloop``, ``is_connected``.
     """
 
     def set_sampling_strategies(self, strategies, timeout=5.0):

@@ -19,8 +19,12 @@ from katcp.inspecting.inspection import Inspection
 from katcp.inspecting.lookup import Lookup
 from katcp.inspecting.state_loop import StateLoop
 from katcp.inspecting.updates import SensorUpdates
+from katcp.linked_futures import wait_loop
 from katcp.message import Message
 from katcp.waiting import AsyncEvent, future_timeout_manager, until_any
+
+# Iterations of the loop that the low-level client may take, on any tornado, to end when it has stopped.
+STOP_ITERATIONS = 4
 
 
 class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSampling):
@@ -82,7 +86,7 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
         self._logger = logger
         # What somebody has chosen, if anybody has.
         self._ioloop_set_to = ioloop
-        self.ioloop = ioloop or IOLoop.current()
+        self.ioloop = ioloop or self._current_ioloop()
         self._running = False
         # The futures of `connect` and of the state loop that it starts.
         self._connecting = None
@@ -101,6 +105,17 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
                                ("device-changed", self._cb_inform_interface_change),
                                ("device-changed", self._cb_inform_deprecated)):
             self.katcp_client.hook_inform(name, callback)
+
+    @staticmethod
+    def _current_ioloop():
+        try:
+            return IOLoop.current()
+        except RuntimeError:  # this thread has none; the client has to be started in another
+            return None
+
+    def _calling_ioloop(self):
+        """Return the loop that runs the caller: that of the client, once it is known."""
+        return compat.running_ioloop() or wait_loop(self.ioloop)
 
     def inform_hook_client_factory(self, host, port, *args, **kwargs):
         """Return the low-level client; called by the constructor, for subclasses to override.
@@ -292,7 +307,7 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             As of the low-level client.
         """
         self._running = False
-        if compat.ioloop_is_closed(self.ioloop) or compat.running_ioloop() in (None, self.ioloop):
+        if self._stopped or compat.running_ioloop() is self.ioloop or compat.ioloop_is_closed(self.ioloop):
             self._stop_state_loop(self._stop_requested)
         else:
             self.ioloop.add_callback(self._stop_state_loop, self._stop_requested)
@@ -368,6 +383,7 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             yield maybe_timeout(self._until_finished(self._state_loop_future))
         # The low-level client's stop itself ends a little later.  Nothing is to hold on to a client that has
         # stopped.
-        yield gen.moment
+        for _ in range(STOP_ITERATIONS):
+            yield gen.moment
         self._stopped = not self._running
         raise gen.Return(True)

@@ -34,14 +34,14 @@ class _SlowLookup(object):
         self._name = name
         self._update = update
         self._answer = answer
-        self.future = new_future(client.ioloop)
+        self.future = new_future(client._calling_ioloop())
         self._after(client.until_data_synced(), self._data_synced)
 
     def _after(self, future, step):
         if future.done():
             step(future)
         else:
-            add_loop_callback(self._client.ioloop, future, step)
+            add_loop_callback(self._client._calling_ioloop(), future, step)
 
     def _data_synced(self, _):
         client, kind, name = self._client, self._kind, self._name
@@ -66,7 +66,7 @@ class Lookup(object):
     """The part of an inspecting client that looks up single requests and sensors.
 
     It needs from the rest of the client: the indexes and inspections of `Inspection`; ``state``;
-    ``until_data_synced``; ``ioloop``.
+    ``until_data_synced``; ``_calling_ioloop``.
     """
 
     sensor_factory = Sensor
@@ -195,7 +195,7 @@ class Lookup(object):
             inspection = inspect(name)
             if not inspection.done():
                 self._inspections_under_way[key] = inspection
-                add_loop_callback(self.ioloop, inspection, self._forget_inspection)
+                add_loop_callback(self._calling_ioloop(), inspection, self._forget_inspection)
         return inspection
 
     def _forget_inspection(self, inspection):

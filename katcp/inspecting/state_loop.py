@@ -40,7 +40,7 @@ class StateLoop(object):
     """The part of an inspecting client that keeps it in step with its device.
 
     It needs from the rest of the client: ``inspect`` and ``_unannounced`` of `Inspection`;
-    ``katcp_client``; ``ioloop``; ``_logger``; ``bind_address_string``.
+    ``katcp_client``; ``ioloop``; ``_calling_ioloop``; ``_logger``; ``bind_address_string``.
 
     Parameters
     ----------
@@ -377,5 +377,5 @@ class StateLoop(object):
         if future.done():
             finish(future)
         else:
-            compat.add_loop_callback(self.ioloop, future, finish)
+            compat.add_loop_callback(self._calling_ioloop(), future, finish)
         return until_any(finished.until_set(), *[event.until_set() for event in events])

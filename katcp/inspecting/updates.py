@@ -17,7 +17,7 @@ class SensorUpdates(object):
 
     It needs from the rest of the client: ``_sensors_index``, ``_sensor_object_cache`` and
     ``_denied_sensors`` of `Inspection`; ``_sensor_object`` and ``future_get_sensor`` of `Lookup`;
-    ``state``; ``katcp_client``; ``ioloop``; ``_logger``.
+    ``state``; ``katcp_client``; ``_calling_ioloop``; ``_logger``.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class SensorUpdates(object):
                 self._check_update(arguments[i], update)
             else:
                 compat.add_loop_callback(
-                    self.ioloop, update, functools.partial(self._check_update, arguments[i]))
+                    self._calling_ioloop(), update, functools.partial(self._check_update, arguments[i]))
 
     def _check_update(self, raw_name, update):
         exc_info = compat.future_exc_info(update)
@@ -88,7 +88,7 @@ class SensorUpdates(object):
             if name in self._denied_sensors:
                 self._logger.debug('Received another update for "%s", which does not exist', lossy_str(name))
                 return _APPLIED
-        future = compat.new_future(self.ioloop)
+        future = compat.new_future(self._calling_ioloop())
         update = (future, (timestamp, status, value))
         if waiting is not None:
             waiting.append(update)
@@ -103,7 +103,7 @@ class SensorUpdates(object):
         if lookup.done():
             apply_updates(lookup)
         else:
-            compat.add_loop_callback(self.ioloop, lookup, apply_updates)
+            compat.add_loop_callback(self._calling_ioloop(), lookup, apply_updates)
 
     def _apply_waiting_updates(self, name, lookup):
         exc_info = compat.future_exc_info(lookup)
