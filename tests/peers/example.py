@@ -1,8 +1,13 @@
-"""The device that peers' clients are pointed at."""
+"""The device that peers' clients are pointed at; with katcp 0.9.3 beneath it, that which our clients are.
+
+    python example.py VERSION PORT     prints the port it listens on, ends when its input does
+"""
 
 from __future__ import absolute_import, division, print_function
 
-from katcp.core import ProtocolFlags, Sensor
+import sys
+
+from katcp.core import Message, ProtocolFlags, Sensor
 from katcp.kattypes import Int, Timestamp, request, request_timeout_hint, return_reply
 from katcp.server import DeviceServer
 
@@ -13,8 +18,8 @@ FLAGS = {
 }
 
 
-def make_device(version, threaded=True):
-    """Return an unstarted device that speaks `version`, on a port to be chosen at its start."""
+def make_device(version, threaded=True, port=0):
+    """Return an unstarted device that speaks `version`; by default the port is chosen at its start."""
     major = FLAGS[version].major
 
     class Device(DeviceServer):
@@ -52,9 +57,38 @@ def make_device(version, threaded=True):
             """Give back the arguments."""
             return req.make_reply("ok", *msg.arguments)
 
-    device = Device("127.0.0.1", 0)
+        @request()
+        @return_reply()
+        def request_change_interface(self, req):
+            """Add a sensor of each type, and take one away."""
+            for sensor, value in (
+                    (Sensor.float("new.float", "A float.", "m"), 2.5),
+                    (Sensor.boolean("new.bool", "A boolean."), True),
+                    (Sensor.discrete("new.disc", "A discrete.", "", ["one", "two"]), "two"),
+                    (Sensor.string("new.str", "A string."), "hello \\ there"),
+                    (Sensor.timestamp("new.time", "A time."), 99.5),
+                    (Sensor.address("new.address", "An address."), ("127.0.0.1", 7148))):
+                sensor.set(12345.0, Sensor.NOMINAL, value)
+                self.add_sensor(sensor)
+            self.remove_sensor("another.int")
+            self.mass_inform(Message.inform("interface-changed"))
+            return ("ok",)
+
+    device = Device("127.0.0.1", port)
     if not threaded:
         device.set_concurrency_options(thread_safe=False, handler_thread=False)
     return device
 
 
+def serve(version, port):
+    device = make_device(version, port=int(port))
+    device.start(timeout=5)
+    print(device.bind_address[1])
+    sys.stdout.flush()
+    sys.stdin.read()
+    device.stop()
+    device.join()
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

@@ -1,7 +1,6 @@
 """Run by an interpreter that has katcp 0.9.3: the peer's half of test_katcp09.
 
-    python katcp09.py serve 5.1     prints the port it listens on, ends when its input does
-    python katcp09.py drive PORT    prints as JSON what a client of that library saw of the device there
+    python katcp09.py PORT     prints as JSON what a client of that library saw of the device there
 """
 
 from __future__ import absolute_import, division, print_function
@@ -11,59 +10,6 @@ import sys
 import threading
 
 import katcp
-from katcp.kattypes import Int, Timestamp, request, return_reply
-
-INFO = {
-    "4": katcp.ProtocolFlags(4, 0, [katcp.ProtocolFlags.MULTI_CLIENT]),
-    "5.0": katcp.ProtocolFlags(5, 0, [b"M", b"I"]),
-    "5.1": katcp.ProtocolFlags(5, 1, [b"M", b"I", b"T", b"B"]),
-}
-
-
-def serve(version):
-    major = INFO[version].major
-
-    class Device(katcp.DeviceServer):
-        VERSION_INFO = ("peer-api", 1, 2)
-        BUILD_INFO = ("peer", 3, 4, "x")
-        PROTOCOL_INFO = INFO[version]
-
-        def setup_sensors(self):
-            for name, value in (("an.int", 3), ("another.int", 7)):
-                sensor = katcp.Sensor.integer(name, "An integer.", "count", [-50, 50])
-                sensor.set(12345.0, katcp.Sensor.NOMINAL, value)
-                self.add_sensor(sensor)
-
-        @request(Int(), Int())
-        @return_reply(Int())
-        def request_add(self, req, a, b):
-            """Add two integers."""
-            return "ok", a + b
-
-        @request(Timestamp(), major=major)
-        @return_reply(Timestamp(), major=major)
-        def request_later(self, req, when):
-            """A time one second later."""
-            return "ok", when + 1
-
-        @request(Int())
-        @return_reply()
-        def request_set_int(self, req, value):
-            """Set the integer sensor."""
-            self.get_sensor("an.int").set(23456.0, katcp.Sensor.WARN, value)
-            return ("ok",)
-
-        def request_echo(self, req, msg):
-            """Give back the arguments."""
-            return req.make_reply("ok", *msg.arguments)
-
-    device = Device("127.0.0.1", 0)
-    device.start(timeout=5)
-    print(device.bind_address[1])
-    sys.stdout.flush()
-    sys.stdin.read()
-    device.stop()
-    device.join()
 
 
 def drive(port):
@@ -109,4 +55,4 @@ def drive(port):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "drive": lambda port: drive(int(port))}[sys.argv[1]](sys.argv[2])
+    drive(int(sys.argv[1]))

@@ -8,6 +8,7 @@ import aiokatcp
 
 from katcp.client import AsyncClient, BlockingClient
 from katcp.core import Message, Sensor
+from tests.peers.aiokatcp_device import PeerServer
 from tests.peers.example import make_device
 
 
@@ -85,26 +86,6 @@ class TestItsClientOnOurServer(unittest.TestCase):
 
     def test_v50(self):
         self.drive("5.0", threaded=True)
-
-
-class PeerServer(aiokatcp.DeviceServer):
-    VERSION = "peer-api-1.2"
-    BUILD_STATE = "peer-3.4"
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        for name, value in (("an.int", 3), ("another.int", 7)):
-            sensor = aiokatcp.Sensor(int, name, "An integer.", "count")
-            sensor.set_value(value, timestamp=12345.0)
-            self.sensors.add(sensor)
-
-    async def request_add(self, ctx, a: int, b: int) -> int:
-        """Add two integers."""
-        return a + b
-
-    async def request_set_int(self, ctx, value: int) -> None:
-        """Set the integer sensor."""
-        self.sensors["an.int"].set_value(value, timestamp=23456.0)
 
 
 class PeerThread:

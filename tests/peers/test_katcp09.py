@@ -12,17 +12,17 @@ from katcp.client import BlockingClient
 from katcp.core import Message
 from tests.peers.example import make_device
 
-PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "katcp09.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Peer(object):
-    """A run of katcp09.py in the peer's interpreter."""
+    """A run of a program beside this file in the peer's interpreter."""
 
-    def __init__(self, *args):
+    def __init__(self, program, *args):
         # The peer must import its own katcp, not this checkout's.
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self.process = subprocess.Popen(
-            [os.environ["KATCP_PEER_PYTHON"], PEER] + list(args), cwd=os.path.dirname(PEER), env=env,
+            [os.environ["KATCP_PEER_PYTHON"], os.path.join(HERE, program)] + list(args), cwd=HERE, env=env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def finish(self):
@@ -41,7 +41,7 @@ class TestItsClientOnOurServer(unittest.TestCase):
         device.start(timeout=5)
         self.addCleanup(device.join, timeout=5)
         self.addCleanup(device.stop)
-        seen = json.loads(Peer("drive", str(device.bind_address[1])).finish())
+        seen = json.loads(Peer("katcp09.py", str(device.bind_address[1])).finish())
         v5 = version != "4"
         times = ("12345.000000", "23456.000000") if v5 else ("12345000", "23456000")
         sampled = seen["sampling"], seen["set"]
@@ -100,7 +100,7 @@ class StatusRecorder(BlockingClient):
 
 class TestOurClientOnItsServer(unittest.TestCase):
     def drive(self, version, protocol):
-        peer = Peer("serve", version)
+        peer = Peer("example.py", version, "0")
         self.addCleanup(peer.finish)
         port = int(peer.process.stdout.readline())
         client = StatusRecorder("127.0.0.1", port)
