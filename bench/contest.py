@@ -5,7 +5,7 @@ import statistics
 import sys
 from collections import OrderedDict
 
-from bench.processes import CHECKOUT, Listening, Program
+from bench.processes import CHECKOUT, Listening, Program, ProgramFailed
 
 OURS, THREADS, BEFORE, BEFORE_THREADS = "ours", "ours, threads", "before", "before, threads"
 AIOKATCP, KATCP09, FLOOR = "aiokatcp", "katcp 0.9", "floor"
@@ -121,6 +121,8 @@ class Settings:
 def take_turns(contestants, rounds, run):
     """Measure contestants round by round, so that what else the machine does hits them alike.
 
+    Those that fail are out.
+
     Parameters
     ----------
     contestants : dict
@@ -136,9 +138,15 @@ def take_turns(contestants, rounds, run):
         Label -> samples; if `run` returns dicts, metric -> label -> samples.
     """
     results = OrderedDict()
+    contestants = OrderedDict(contestants)
     for i in range(rounds + 1):
-        for label, contestant in contestants.items():
-            measured = run(label, contestant)
+        for label, contestant in list(contestants.items()):
+            try:
+                measured = run(label, contestant)
+            except ProgramFailed as error:
+                print("%s is out: %s" % (label, error))
+                del contestants[label]
+                continue
             if not i:
                 continue
             if not isinstance(measured, dict):

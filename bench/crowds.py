@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from bench.clients import _async_clients
-from bench.contest import FLOOR, Figure, take_turns
+from bench.contest import FLOOR, KATCP09, Figure, take_turns
 from bench.processes import Listening, Program
 from bench.servers import devices
 
@@ -36,6 +36,8 @@ def connection_memory(settings):
     with ExitStack() as stack:
         servers = settings.start(devices(10), stack, listening=True)
         load = stack.enter_context(Program("load.py"))
+        # It misses clients that come quickly one after the other.
+        servers.pop(KATCP09, None)
         samples = {}
         for label, server in servers.items():
             # What is needed for the first clients is needed once.

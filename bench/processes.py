@@ -66,7 +66,10 @@ class Program:
                 raise ProgramFailed("%s %s" % (self.name, "ended" if readable else "does not answer"))
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
-        return json.loads(line)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ProgramFailed("%s: %s" % (self.name, answer["error"]))
+        return answer
 
     def cpu_seconds(self):
         """Return how long the program has been on a processor, or None where that is not known."""

@@ -10,7 +10,7 @@ import sys
 
 import tornado.ioloop
 
-from katcp import AsyncDeviceServer, DeviceServer, Sensor
+from katcp import AsyncDeviceServer, DeviceServer, Message, Sensor
 from katcp.kattypes import Int, request, return_reply
 from talk import allow_many_files, tell, when_over
 
@@ -48,9 +48,19 @@ class Parts(object):
 class AsyncDevice(Parts, AsyncDeviceServer):
     """All in one loop."""
 
+    def on_client_connect(self, client_conn):
+        """Tell the others of a client, as aiokatcp does by itself."""
+        self.mass_inform(Message.inform("client-connected", "A client has connected."))
+        return super(AsyncDevice, self).on_client_connect(client_conn)
+
 
 class ThreadedDevice(Parts, DeviceServer):
     """As by default: a loop in a thread of its own, and handlers in another one."""
+
+    def on_client_connect(self, client_conn):
+        """Tell the others of a client, as aiokatcp does by itself."""
+        self.mass_inform(Message.inform("client-connected", "A client has connected."))
+        return super(ThreadedDevice, self).on_client_connect(client_conn)
 
 
 def run_threads():
@@ -83,6 +93,6 @@ def run_async():
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING)
+    logging.basicConfig(level=logging.CRITICAL)
     allow_many_files()
     {"threads": run_threads, "async": run_async}[sys.argv[1]]()

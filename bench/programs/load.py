@@ -10,7 +10,7 @@ from talk import allow_many_files, clock, obey
 
 CHUNK = 1 << 16
 # Seconds without any byte from the server after which a run has failed.
-PATIENCE = 60
+PATIENCE = 20
 
 
 class Failed(Exception):

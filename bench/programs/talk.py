@@ -30,7 +30,10 @@ def obey(**commands):
     # Not "for line in sys.stdin", which reads ahead on Python 2.
     for line in iter(sys.stdin.readline, ""):
         order = json.loads(line)
-        tell(**(commands[order.pop("do")](**order) or {}))
+        try:
+            tell(**(commands[order.pop("do")](**order) or {}))
+        except Exception as error:
+            tell(error=repr(error))
 
 
 def when_over(callback):
