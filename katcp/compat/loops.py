@@ -19,6 +19,7 @@ if PY2:
         return tornado.ioloop.IOLoop(make_current=False)
 else:
     if ON_ASYNCIO:
+        from katcp.compat import tolerant_loop
         from katcp.compat.tolerant_loop import TolerantIOLoop as AsyncIOLoop
     else:
         from tornado.platform.asyncio import AsyncIOLoop
@@ -79,7 +80,10 @@ def make_ioloop_current(ioloop):
     """Make `ioloop` the current one of this thread, which does not run it; None for none at all."""
     if not PY2:
         asyncio.set_event_loop(None if ioloop is None else asyncio_loop_of(ioloop))
-    if not ON_ASYNCIO:
+    if ON_ASYNCIO:
+        if ioloop is not None:
+            tolerant_loop.make_tolerant(ioloop)
+    else:
         if ioloop is None:
             tornado.ioloop.IOLoop.clear_current()
         else:

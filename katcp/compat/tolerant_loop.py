@@ -1,10 +1,11 @@
-"""An ioloop on asyncio that forgives being used from another thread.
+"""Ioloops on asyncio that forgive being used from another thread.
 
 Handlers of a server run in a thread of their own, where the server's loop is the current one.  They
 have always been free to start coroutines, timers and futures there, and to resolve tornado futures in
 whatever thread.  With asyncio underneath, none of this wakes up the loop, and a coroutine may go on in
 the thread of the loop before the thread that started it is out of its context, which ends it for good.
-The loops that servers and clients make for themselves put that right.
+The loops that servers and clients make for themselves put that right, and so do loops of the user's
+from the moment that they are made current in a handler thread.
 
 Imported by `loops` only, where there is asyncio.
 """
@@ -58,6 +59,8 @@ def _tolerant_class(base):
     call_at_here = base.call_at
 
     class TolerantEventLoop(base):
+        forgives_other_threads = True
+
         def call_soon(self, callback, *args, **kwargs):
             if self._thread_id is None or self._thread_id == get_ident():
                 return call_soon_here(self, callback, *args, **kwargs)
@@ -71,27 +74,20 @@ def _tolerant_class(base):
     return TolerantEventLoop
 
 
-class TolerantIOLoop(AsyncIOLoop):
-    """The ioloop described above."""
-
-    def initialize(self, **kwargs):
-        super(TolerantIOLoop, self).initialize(**kwargs)
-        loop = self.asyncio_loop
-        if isinstance(loop, asyncio.SelectorEventLoop):
-            # Older tornado versions do not let the loop be chosen; they differ in nothing but methods.
-            loop.__class__ = _tolerant_class(type(loop))
+class _Tolerance(object):
+    """What makes an ioloop tolerant; goes before the ioloop's own class."""
 
     def add_callback(self, callback, *args, **kwargs):
         if (asyncio._get_running_loop() is not self.asyncio_loop
                 and isinstance(getattr(callback, "__self__", None), Context)):
             callback = functools.partial(self._enter_when_free, callback)
-        super(TolerantIOLoop, self).add_callback(callback, *args, **kwargs)
+        super(_Tolerance, self).add_callback(callback, *args, **kwargs)
 
     def add_future(self, future, callback):
         if (asyncio._get_running_loop() is not self.asyncio_loop
                 and getattr(callback, "__module__", None) == "tornado.gen"):
             callback = functools.partial(self._enter_when_free, callback)
-        super(TolerantIOLoop, self).add_future(future, callback)
+        super(_Tolerance, self).add_future(future, callback)
 
     def _enter_when_free(self, callback, *args):
         """Call what enters the context of a coroutine, once the thread that made it has left that."""
@@ -102,3 +98,28 @@ class TolerantIOLoop(AsyncIOLoop):
                 raise
         self.asyncio_loop.call_soon(self._run_callback,
                                     functools.partial(self._enter_when_free, callback, *args))
+
+
+@functools.lru_cache(None)
+def _tolerant_ioloop_class(base):
+    """Return a subclass of an ioloop's class."""
+    return type("Tolerant" + base.__name__, (_Tolerance, base), {})
+
+
+def make_tolerant(ioloop):
+    """Turn an ioloop on asyncio, running or not, into one that forgives; a second time does nothing."""
+    if not isinstance(ioloop, _Tolerance):
+        # The classes differ in nothing but methods, and the loop may be in use already.
+        ioloop.__class__ = _tolerant_ioloop_class(type(ioloop))
+    loop = ioloop.asyncio_loop
+    # Other implementations of asyncio's interface have no methods that could be put right.
+    if isinstance(loop, asyncio.SelectorEventLoop) and not hasattr(loop, "forgives_other_threads"):
+        loop.__class__ = _tolerant_class(type(loop))
+
+
+class TolerantIOLoop(_Tolerance, AsyncIOLoop):
+    """An ioloop that is tolerant from the start."""
+
+    def initialize(self, **kwargs):
+        super(TolerantIOLoop, self).initialize(**kwargs)
+        make_tolerant(self)

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import unittest
 
+from tornado.platform.asyncio import AsyncIOLoop
+
 from katcp import compat
 from katcp.compat import tolerant_loop
 from katcp.compat.tolerant_loop import TolerantIOLoop
@@ -12,8 +14,11 @@ TIMEOUT = 10
 
 
 class TestTolerantLoop(unittest.TestCase):
+    def make_ioloop(self):
+        return TolerantIOLoop(make_current=False)
+
     def setUp(self):
-        self.ioloop = TolerantIOLoop(make_current=False)
+        self.ioloop = self.make_ioloop()
         self.addCleanup(self.ioloop.close)
         self.loop = self.ioloop.asyncio_loop
         self.thread = threading.Thread(target=self.ioloop.start)
@@ -116,6 +121,25 @@ class TestTolerantLoop(unittest.TestCase):
                 self.ioloop.add_future(future, callback)
 
             self.enter_here_and_there(schedule)
+
+
+class TestLoopOfTheUsers(TestTolerantLoop):
+    """A loop that somebody else made and runs, from the moment it is current in a second thread."""
+
+    def make_ioloop(self):
+        ioloop = AsyncIOLoop(make_current=False)
+        thread = threading.Thread(target=self.make_current_twice, args=(ioloop,))
+        thread.start()
+        thread.join()
+        return ioloop
+
+    def make_current_twice(self, ioloop):
+        for _ in range(2):
+            compat.make_ioloop_current(ioloop)
+
+    def test_class(self):
+        self.assertIsInstance(self.ioloop, AsyncIOLoop)
+        self.assertEqual(type(self.ioloop).__name__, "TolerantAsyncIOLoop")
 
 
 if __name__ == "__main__":
