@@ -7,7 +7,8 @@ in turns, so that whatever else the machine does hits all of them alike::
     python -m bench.codec
     python -m bench.codec --groups 10 --peer-python /path/to/python/with/another/katcp
 
-This one runs on Python 2 as well; ``python -m bench codec`` does the same next to all else.  aiokatcp takes part where it is installed; a peer is another interpreter with its own ``katcp``.
+This one runs on Python 2 as well; ``python -m bench codec`` does the same next to all else.  aiokatcp
+takes part where it is installed; a peer is another interpreter with its own ``katcp``.
 """
 
 from __future__ import absolute_import, division, print_function

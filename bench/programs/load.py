@@ -51,7 +51,7 @@ class Crowd:
         for sock in self.socks:
             sock.sendall(data)
         for sock in self.socks:
-            replied = False
+            replied, received = False, b""
             while not replied or not received.endswith(b"\n"):
                 received = _receive(sock)
                 # Nothing but replies has an exclamation mark.

@@ -12,6 +12,9 @@ import tornado.ioloop
 from katcp.resource_client import KATCPClientResource
 from talk import clock, obey
 
+# So many sensors get the updates of a flood, in turns.
+FLOODED = 100
+
 
 class Watching:
     """One resource at a time."""
@@ -26,6 +29,7 @@ class Watching:
         return self._ioloop.run_sync(lambda: self._sync(sensors))
 
     async def _sync(self, sensors):
+        self._flooded = min(FLOODED, sensors)
         start = clock()
         resource = KATCPClientResource(
             {"name": "device", "address": ("127.0.0.1", self._port), "controlled": True})
@@ -52,7 +56,7 @@ class Watching:
         seconds = clock() - start
         if not reply.succeeded:
             raise RuntimeError(str(reply))
-        last = self._resource.sensor["sensor_%05d" % ((count - 1) % 100)]
+        last = self._resource.sensor["sensor_%05d" % ((count - 1) % self._flooded)]
         if last.reading.value != count - 1:
             raise RuntimeError("The last update is missing")
         return {"seconds": seconds}
