@@ -178,13 +178,15 @@ class TestResource(AntennaTestCase):
         yield self.antenna.until_synced()
         result, = yield self.antenna.list_sensors("^pos_error$", refresh=True)
         self.assertIs(result.object, self.antenna.sensor.pos_error)
-        self.assertEqual((result.name, result.python_identifier, result.units), ("pos.error", "pos_error", "deg"))
+        self.assertEqual((result.name, result.python_identifier, result.units),
+                         ("pos.error", "pos_error", "deg"))
         self.assertEqual(result.reading.value, 0)
         names = yield self.antenna.list_sensors("drive-ok", use_python_identifiers=False)
         self.assertEqual([result.name for result in names], ["azim.drive-ok", "elev.drive-ok"])
         yield self.antenna.set_sampling_strategy("mode", "event")
         sampled = yield self.antenna.list_sensors(strategy=True, tuple=True)
-        self.assertEqual([(entry[0], entry[1], entry[-1]) for entry in sampled], [("mode", "stop", ("event",))])
+        self.assertEqual([(entry[0], entry[1], entry[-1]) for entry in sampled],
+                         [("mode", "stop", ("event",))])
 
     @testing.gen_test(timeout=LIMIT)
     def test_strategies(self):

@@ -46,14 +46,15 @@ class TestSynchronousHandlers(unittest.TestCase):
         self.assertEqual(self.device.get_sensor("mode").value(), "stop")
 
     def test_refusal_by_exception(self):
-        self.assert_reply("!remove-tiltmeter fail There\\_is\\_no\\_tiltmeter\\_north", "remove-tiltmeter", "north")
+        self.assert_reply("!remove-tiltmeter fail There\\_is\\_no\\_tiltmeter\\_north",
+                          "remove-tiltmeter", "north")
 
     def test_bad_arguments(self):
         for args in [("standing",), (), ("slew", "maybe"), ("slew", 1, 2)]:
             reply = self.ask("mode", *args).reply_msg
             self.assertEqual(reply.arguments[0], b"fail", args)
-        self.assert_reply("!mode fail Error\\_in\\_parameter\\_1\\_(mode):\\_No\\_value\\_or\\_default\\_given",
-                          "mode")
+        self.assert_reply("!mode fail Error\\_in\\_parameter\\_1\\_(mode):"
+                          "\\_No\\_value\\_or\\_default\\_given", "mode")
         self.assert_reply("!mode fail Too\\_many\\_parameters\\_given.", "mode", "slew", 1, 2)
 
     def test_unknown_request(self):

@@ -224,7 +224,8 @@ class TestTrees(unittest.TestCase):
         self.assertIs(self.get("drives-ok").value(), False)
         self.device.drive_tree.remove(self.get("drives-ok"), self.get("azim.drive-ok"))
         self.assertIs(self.get("drives-ok").value(), True)
-        self.assertEqual(self.device.drive_tree.children(self.get("drives-ok")), set([self.get("elev.drive-ok")]))
+        self.assertEqual(self.device.drive_tree.children(self.get("drives-ok")),
+                         set([self.get("elev.drive-ok")]))
 
     def test_aggregate(self):
         self.get("pos.requested-azim").set_value(23.0)

@@ -159,7 +159,8 @@ class TestRequests(DeviceTestCase):
         self.client.raw_send(b"?watchdog[77]\n?watchdog\r\n\n?name-antenna[78] m0")
         self.client.raw_send(b"01\r")
         self.assertTrue(recorder.wait_number(3, timeout=LIMIT))
-        self._assert_msgs_equal(recorder(), ["!watchdog[77] ok", "!watchdog ok", "!name-antenna[78] ok m001-1"])
+        self._assert_msgs_equal(recorder(), [
+            "!watchdog[77] ok", "!watchdog ok", "!name-antenna[78] ok m001-1"])
 
     def test_bad_input(self):
         recorder = self.client.message_recorder(whitelist=["log"])
@@ -240,7 +241,8 @@ class TestSlowRequests(DeviceTestCase):
         self.client.notify_connected = lambda connected: connected or disconnected.set()
         slewing = self.client.message_recorder(whitelist=["slew"])
         on_reply = WaitingMock()
-        self.client.callback_request(Message.request("slew", 30, 30), reply_cb=on_reply, inform_cb=WaitingMock())
+        self.client.callback_request(Message.request("slew", 30, 30), reply_cb=on_reply,
+                                     inform_cb=WaitingMock())
         self.assertTrue(slewing.wait_number(1, timeout=LIMIT))
         self.device.stop()
         self.device.join(LIMIT)
@@ -302,7 +304,8 @@ class TestSensors(DeviceTestCase):
         self.device.get_sensor("pos.requested-azim").set_value(30)
         self.device.azim.target = 30
         self.device.ioloop.add_callback(self.device.advance, 100)
-        self.client.wait_until_sensors_equal(LIMIT, [("pos.actual-azim", 30, float), ("pos.error", 0.0, float)])
+        self.client.wait_until_sensors_equal(LIMIT, [
+            ("pos.actual-azim", 30, float), ("pos.error", 0.0, float)])
         condition, text = self.client.wait_condition(
             LIMIT, lambda name: self.client.get_sensor_status(name) == "nominal", "pos.error")
         self.assertTrue(condition)
@@ -410,7 +413,8 @@ class TestInforms(DeviceTestCase):
         recorder = self.client.message_recorder(blacklist=["interface-changed", "version-connect"])
         self.client.assert_request_succeeds("fit-tiltmeter", "south")
         self.client.assert_request_succeeds("whoami")
-        self._assert_msgs_equal(recorder.get_msgs(1, timeout=LIMIT), ["#you-are " + self.client.sockname_string])
+        self._assert_msgs_equal(recorder.get_msgs(1, timeout=LIMIT),
+                                ["#you-are " + self.client.sockname_string])
 
     def test_recorder_with_a_pattern(self):
         recorder = self.client.message_recorder(regex_filter=r"#sensor-list\[\d+\] pos\.", informs=True)
@@ -492,7 +496,8 @@ class TestOldCallbackClient(DeviceTestCase):
         start_thread_with_cleanup(self, client, timeout=LIMIT, start_timeout=LIMIT)
         self.assertTrue(client.wait_protocol(LIMIT))
         reply_cb, inform_cb = WaitingMock(), WaitingMock()
-        client.callback_request(Message.request("sensor-list", "/drive/"), reply_cb=reply_cb, inform_cb=inform_cb)
+        client.callback_request(Message.request("sensor-list", "/drive/"), reply_cb=reply_cb,
+                                inform_cb=inform_cb)
         reply_cb.assert_wait_call_count(1, timeout=LIMIT)
         inform_cb.assert_wait_call_count(3, timeout=LIMIT)
         self.assertEqual(reply_cb.call_args[0][0].arguments, [b"ok", b"3"])

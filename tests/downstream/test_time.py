@@ -285,7 +285,8 @@ class TestStockServers(TimewarpAsyncTestCase, TestUtilMixin):
         conn = ClientConnectionTest()
         server.handle_message(conn, Message.request("help"))
         server.handle_message(conn, Message.request("sensor-list"))
-        self._assert_msgs_equal(conn.replies, ["!help fail No\\_help\\_today", "!sensor-list fail Nor\\_sensors"])
+        self._assert_msgs_equal(conn.replies, [
+            "!help fail No\\_help\\_today", "!sensor-list fail Nor\\_sensors"])
         server._request_handlers["reboot"] = lambda server, req, msg: req.make_reply("ok")
         server.handle_message(conn, Message.request("reboot"))
         self.assertEqual(str(conn.replies[-1]), "!reboot ok")
