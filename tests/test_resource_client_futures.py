@@ -176,7 +176,7 @@ class TestEagerCoroutine(AsyncTestCase):
             calls.append("before")
             result = yield source
             calls.append(result)
-            other = yield [compat.done_future(1), gen.moment]
+            other = yield gen.multi([compat.done_future(1), gen.moment])
             raise gen.Return(other[0])
 
         waiting = wait()

@@ -332,6 +332,9 @@ class AsyncClient(DeviceClient):
             self.handle_reply(reply)
         finally:
             self._unsent = outer
+            if not self._pending.queue:
+                # A client that has been stopped must not be kept by a timer for nothing.
+                self._deadlines.clear()
 
     def _is_deadline_pending(self, deadline):
         entry = self._async_queue.get(deadline[2])

@@ -113,6 +113,8 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         self._ioloop_set_to = None
         # Whether it was started and not stopped since.
         self._started = False
+        # Whether the inspecting client has been told to connect, which may have to wait for its loop.
+        self._connecting = False
         self._state = AsyncState(("disconnected", "syncing", "synced"))
         # For subclasses that use them; nothing here does.
         self._connected = AsyncCallbackEvent(self._update_state)
@@ -328,7 +330,7 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         previous = self.__dict__.get("_inspecting_client")
         client = self._inspecting_client = self.inspecting_client_factory(
             self.host, self.port, self._ioloop_set_to)
-        self._started = True
+        self._started, self._connecting = True, False
         if previous is not None:
             # It may still be on its way to its end.
             previous.set_state_callback(None)
@@ -357,7 +359,8 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
             compat.current_ioloop() is self.ioloop and not compat.ioloop_is_running(self.ioloop))
 
     def _connect(self, client):
-        if self._started and client is self._inspecting_client:
+        if self._started and not self._connecting and client is self._inspecting_client:
+            self._connecting = True
             log_future_exceptions(self._logger, client.connect())
 
     def stop(self):
@@ -397,5 +400,11 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         """
         client = self.__dict__.get("_inspecting_client")
         if client is None:
+            return compat.done_future(True)
+        if self._started:
+            # If it has been waiting for its loop, that is here now.
+            self._connect(client)
+        elif self._sensor_manager is not None and not self._connecting:
+            # It was stopped before its loop ran.
             return compat.done_future(True)
         return client.until_stopped(timeout)

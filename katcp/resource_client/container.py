@@ -15,7 +15,7 @@ from katcp.resource_client.client_resource import KATCPClientResource
 from katcp.resource_client.container_items import ContainerItems
 from katcp.resource_client.container_sensors import ContainerSensors
 from katcp.resource_client.exposure import identifier_of
-from katcp.resource_client.futures import eager_coroutine, transform_future
+from katcp.resource_client.futures import transform_future, wait_coroutine
 from katcp.resource_client.groups import ClientGroup
 from katcp.resource_names import escape_name
 from katcp.waiting import until_any, until_some
@@ -291,7 +291,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         """Return whether all children are connected."""
         return all([child.is_connected() for child in dict.values(self._children)])
 
-    @eager_coroutine
+    @wait_coroutine
     def until_synced(self, timeout=None):
         """Wait until all children are synced, at the same time.
 
@@ -359,7 +359,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         return until_any(*[child.until_state(state) for child in dict.values(self._children)],
                          timeout=timeout, ioloop=self._ioloop_set_to)
 
-    @eager_coroutine
+    @wait_coroutine
     def until_all_children_in_state(self, state, timeout=None):
         """Wait until every child has been in a state, not necessarily at the same time.
 

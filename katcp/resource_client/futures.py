@@ -12,7 +12,17 @@ import sys
 from tornado.gen import Return, moment
 
 from katcp import compat
-from katcp.linked_futures import Waiter, follow, new_waiter
+from katcp.linked_futures import Waiter, follow, new_waiter, wait_loop
+
+
+def _fail_quietly(waiter, exc_info):
+    """Give a waiter an exception.  A timeout is no mistake to be reported where nobody asks for it."""
+    try:
+        compat.fail(waiter, exc_info)
+        if isinstance(exc_info[1], compat.GenTimeoutError):
+            waiter.exception()
+    finally:
+        del exc_info  # its traceback refers to this frame
 
 
 class _Derived(Waiter):
@@ -42,12 +52,7 @@ class _Derived(Waiter):
         try:
             result = function(source)
         except Exception:
-            exc_info = sys.exc_info()
-            compat.fail(self, exc_info)
-            if isinstance(exc_info[1], compat.GenTimeoutError):
-                # As for any wait: having given up is no mistake to be reported where nobody asks.
-                self.exception()
-            del exc_info  # its traceback refers to this frame
+            _fail_quietly(self, sys.exc_info())
         else:
             compat.resolve(self, result)
 
@@ -130,42 +135,113 @@ def _apply(transformation, source):
 def eager_coroutine(function):
     """Decorate a generator function like ``tornado.gen.coroutine``; needs a loop only if it has to wait.
 
-    As long as what it yields is done already it is run at once; if it comes to its end that way, the
-    future is one of those that need no loop.
+    It can yield futures and ``gen.moment``.  As long as what it yields is done already it is run at once; if
+    it comes to its end that way, the future is one of those that need no loop.  Otherwise it goes on, an
+    iteration of the loop after what it waits for is done, whether or not anybody has the future.  If what it
+    waits for goes away, so does it: tornado 4.5 itself never lets go of a coroutine that is suspended.
     """
+    return _eager(function, _RunningGenerator)
+
+
+def wait_coroutine(function):
+    """Decorate like `eager_coroutine`, for what does nothing but wait, for futures alone.
+
+    It goes on as soon as what it waits for is done.  When nobody has the returned future any more, or it is
+    cancelled, that is the end of it, and of the waits that it has begun; no timer keeps it.
+    """
+    return _eager(function, _WaitingGenerator)
+
+
+def _eager(function, waiter_class):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         try:
             generator = function(*args, **kwargs)
-            return _run_until_pending(generator)
+            yielded = next(generator)
+            while _is_done(yielded):
+                yielded = _resume(generator, yielded)
         except (Return, StopIteration) as finished:
             return compat.done_future(getattr(finished, "value", None))
         except Exception:
             return compat.failed_future(sys.exc_info())
+        waiter = new_waiter(None, waiter_class)
+        waiter.run(generator, yielded)
+        return waiter
 
     return wrapper
 
 
-def _run_until_pending(generator):
-    yielded = next(generator)
-    while compat.is_future(yielded) and yielded.done() and yielded is not moment:
-        exc_info = compat.future_exc_info(yielded)
-        if exc_info is None:
-            yielded = generator.send(yielded.result())
-        else:
-            yielded = compat.throw_into(generator, exc_info)
-    return _go_on(generator, yielded)
+def _is_done(yielded):
+    # Tornado's moment is a future that is done, on some versions, but it stands for a pause.
+    return compat.is_future(yielded) and yielded.done() and yielded is not moment
 
 
-@compat.coroutine
-def _go_on(generator, yielded):
+def _resume(generator, future):
+    """Give a generator the outcome of the finished future it has yielded; return what it yields next."""
+    exc_info = compat.future_exc_info(future)
+    if exc_info is None:
+        return generator.send(future.result())
     try:
-        while True:
-            try:
-                result = yield yielded
-            except (Exception,) + compat.CANCELLED_ERRORS:
-                yielded = compat.throw_into(generator, sys.exc_info())
-            else:
-                yielded = generator.send(result)
-    except StopIteration as finished:
-        raise Return(getattr(finished, "value", None))
+        return compat.throw_into(generator, exc_info)
+    finally:
+        del exc_info  # its traceback refers to this frame
+
+
+class _WaitingGenerator(Waiter):
+    """The future of a generator that waits: it resumes as soon as what it has yielded is done."""
+
+    _generator = None
+
+    def run(self, generator, yielded):
+        """Wait for what the generator has yielded, and so on, until it ends."""
+        self._generator = generator
+        self._wait_for(yielded)
+
+    def _wait_for(self, yielded):
+        follow(self, yielded)
+
+    def source_done(self, source):
+        self._advance(source)
+
+    def _advance(self, source):
+        generator = self._generator
+        if generator is None:
+            return
+        try:
+            while _is_done(source):
+                source = _resume(generator, source)
+        except (Return, StopIteration) as finished:
+            self._generator = None
+            compat.resolve(self, getattr(finished, "value", None))
+        except Exception:
+            self._generator = None
+            _fail_quietly(self, sys.exc_info())
+        else:
+            self._wait_for(source)
+
+    def _finished(self):
+        # It may have been cancelled.
+        generator, self._generator = self._generator, None
+        if generator is not None:
+            generator.close()
+        super(_WaitingGenerator, self)._finished()
+
+
+class _RunningGenerator(_WaitingGenerator):
+    """The future of a generator that does things: it resumes in the loop, and is kept by what it waits for."""
+
+    _ioloop = None
+
+    def run(self, generator, yielded):
+        self._ioloop = compat.running_ioloop() or wait_loop(None)
+        self.add_done_callback(_nothing_to_do)
+        super(_RunningGenerator, self).run(generator, yielded)
+
+    def _wait_for(self, yielded):
+        if yielded is moment:
+            self._ioloop.add_callback(self._advance, compat.done_future(None))
+        else:
+            super(_RunningGenerator, self)._wait_for(compat.as_future(yielded))
+
+    def source_done(self, source):
+        compat.add_callback_if_open(self._ioloop, self._advance, source)

@@ -11,7 +11,7 @@ from katcp.attrdict import AttrDict
 from katcp.linked_futures import wait_loop
 from katcp.resource_client.client_resource import new_dummy_request
 from katcp.resource_client.exposure import MadeUpItems
-from katcp.resource_client.futures import eager_coroutine
+from katcp.resource_client.futures import eager_coroutine, wait_coroutine
 from katcp.waiting import until_some
 
 
@@ -46,7 +46,7 @@ class GroupWaitResults(dict):
     __nonzero__ = __bool__
 
 
-@eager_coroutine
+@wait_coroutine
 def _until_all(futures):
     """Return a future of the list of the results of some futures, which are all waited for at once."""
     done = yield until_some(*futures)
@@ -100,8 +100,15 @@ class GroupRequest(object):
         raise gen.Return(results)
 
 
-def _results_so_far(waits):
-    return [wait.done() and bool(wait.result()) for wait in waits]
+@wait_coroutine
+def _first_results(waits, quorum):
+    """Return a future of a list: whether each of some waits has succeeded when a quorum of them is done.
+
+    Those that are not done by then end, because nobody has them any more.
+    """
+    if quorum > 0:
+        yield until_some(*waits, done_at_least=quorum)
+    raise gen.Return([wait.done() and bool(wait.result()) for wait in waits])
 
 
 def _request_of(client, name):
@@ -243,7 +250,7 @@ class ClientGroup(object):
             sensor_name, strategy_and_params)) for client in self.clients])
         raise gen.Return(dict(zip([client.name for client in self.clients], results)))
 
-    @eager_coroutine
+    @wait_coroutine
     def wait(self, sensor_name, condition_or_value, timeout=5.0, quorum=None, max_grace_period=1.0):
         """Wait for a sensor of so many of the clients.
 
@@ -279,14 +286,11 @@ class ClientGroup(object):
             initial_timeout = timeout - grace_period
         time = wait_loop(None).time if timeout else None
         deadline = time() + timeout if timeout else None
-        waits = [compat.as_future(client.wait(sensor_name, condition_or_value, initial_timeout))
-                 for client in clients]
-        if quorum > 0:
-            yield until_some(*waits, done_at_least=quorum)
-        results = GroupWaitResults(zip([client.name for client in clients], _results_so_far(waits)))
+        so_far = yield _first_results(
+            [compat.as_future(client.wait(sensor_name, condition_or_value, initial_timeout))
+             for client in clients], quorum)
+        results = GroupWaitResults(zip([client.name for client in clients], so_far))
         results._quorum = quorum
-        # Nobody waits any more for those that are not done: that ends them.
-        del waits
         stragglers = [client for client in clients if not results[client.name]]
         if grace_period is None and deadline is not None:
             grace_period = deadline - time()

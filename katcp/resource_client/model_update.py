@@ -7,7 +7,7 @@ from timeit import default_timer
 from tornado import gen
 
 from katcp import compat
-from katcp.compat import coroutine, lossy_str
+from katcp.compat import lossy_str
 from katcp.inspecting.inspection import SyncError
 from katcp.resource_client.futures import eager_coroutine
 from katcp.resource_client.requests import KATCPClientResourceRequest
@@ -45,7 +45,7 @@ class ModelUpdates(object):
                 return self._synchronise(model_changes)
         return compat.done_future(None)
 
-    @coroutine
+    @eager_coroutine
     def _synchronise(self, model_changes):
         # After a stop and another start, while this waits, there are others.
         client, manager = self._inspecting_client, self._sensor_manager

@@ -2,11 +2,11 @@
 
 from __future__ import absolute_import, division, print_function
 
-from katcp import compat
+from katcp.resource_client.futures import eager_coroutine
 from katcp.waiting import AsyncEvent, until_any
 
 
-@compat.coroutine
+@eager_coroutine
 def monitor_resource_sync_state(resource, callback, exit_event=None):
     """Call a function whenever a resource becomes synced, and whenever it no longer is.
 

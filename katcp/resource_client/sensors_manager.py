@@ -10,9 +10,9 @@ import logging
 import sys
 
 from katcp import compat
-from katcp.compat import coroutine, lossy_str
+from katcp.compat import lossy_str
 from katcp.errors import KATCPSensorError
-from katcp.resource_client.futures import derive, transform_future
+from katcp.resource_client.futures import derive, eager_coroutine, transform_future
 from katcp.resource_names import NO_STRATEGY, escape_name, normalize_strategy_parameters
 from katcp.resource_request import KATCPReply
 from katcp.resource_sensor import KATCPSensor, KATCPSensorsManager
@@ -305,7 +305,7 @@ class KATCPClientResourceSensorsManager(object):
         self._logger.error("Could not set the sampling strategies of sensors of %s: %s. For one of them: %s",
                            self._resource_name, names, text)
 
-    @coroutine
+    @eager_coroutine
     def reapply_sampling_strategies(self):
         """Set all strategies again; for when the device may have forgotten them.
 
