@@ -7,6 +7,7 @@ import sys
 
 import tornado.ioloop
 
+from katcp.compat import coroutine_guard
 from katcp.compat.language import get_thread_ident
 from katcp.compat.versions import ON_ASYNCIO, PY2
 
@@ -83,11 +84,11 @@ def make_ioloop_current(ioloop):
     if ON_ASYNCIO:
         if ioloop is not None:
             tolerant_loop.make_tolerant(ioloop)
+    elif ioloop is None:
+        tornado.ioloop.IOLoop.clear_current()
     else:
-        if ioloop is None:
-            tornado.ioloop.IOLoop.clear_current()
-        else:
-            ioloop.make_current()
+        coroutine_guard.make_patient(ioloop)
+        ioloop.make_current()
 
 
 @contextlib.contextmanager

@@ -18,10 +18,7 @@ from threading import get_ident
 
 from tornado.platform.asyncio import AsyncIOLoop
 
-try:
-    from contextvars import Context
-except ImportError:  # before Python 3.7 there are no contexts to get stuck in
-    Context = ()
+from katcp.compat.coroutine_guard import CoroutineGuard, make_patient
 
 
 class _Timer(object):
@@ -74,50 +71,16 @@ def _tolerant_class(base):
     return TolerantEventLoop
 
 
-class _Tolerance(object):
-    """What makes an ioloop tolerant; goes before the ioloop's own class."""
-
-    def add_callback(self, callback, *args, **kwargs):
-        if (asyncio._get_running_loop() is not self.asyncio_loop
-                and isinstance(getattr(callback, "__self__", None), Context)):
-            callback = functools.partial(self._enter_when_free, callback)
-        super(_Tolerance, self).add_callback(callback, *args, **kwargs)
-
-    def add_future(self, future, callback):
-        if (asyncio._get_running_loop() is not self.asyncio_loop
-                and getattr(callback, "__module__", None) == "tornado.gen"):
-            callback = functools.partial(self._enter_when_free, callback)
-        super(_Tolerance, self).add_future(future, callback)
-
-    def _enter_when_free(self, callback, *args):
-        """Call what enters the context of a coroutine, once the thread that made it has left that."""
-        try:
-            return callback(*args)
-        except RuntimeError as exc:
-            if not str(exc).startswith("cannot enter context"):
-                raise
-        self.asyncio_loop.call_soon(self._run_callback,
-                                    functools.partial(self._enter_when_free, callback, *args))
-
-
-@functools.lru_cache(None)
-def _tolerant_ioloop_class(base):
-    """Return a subclass of an ioloop's class."""
-    return type("Tolerant" + base.__name__, (_Tolerance, base), {})
-
-
 def make_tolerant(ioloop):
     """Turn an ioloop on asyncio, running or not, into one that forgives; a second time does nothing."""
-    if not isinstance(ioloop, _Tolerance):
-        # The classes differ in nothing but methods, and the loop may be in use already.
-        ioloop.__class__ = _tolerant_ioloop_class(type(ioloop))
+    make_patient(ioloop)
     loop = ioloop.asyncio_loop
     # Other implementations of asyncio's interface have no methods that could be put right.
     if isinstance(loop, asyncio.SelectorEventLoop) and not hasattr(loop, "forgives_other_threads"):
         loop.__class__ = _tolerant_class(type(loop))
 
 
-class TolerantIOLoop(_Tolerance, AsyncIOLoop):
+class TolerantIOLoop(CoroutineGuard, AsyncIOLoop):
     """An ioloop that is tolerant from the start."""
 
     def initialize(self, **kwargs):

@@ -7,7 +7,7 @@ import unittest
 from tornado.platform.asyncio import AsyncIOLoop
 
 from katcp import compat
-from katcp.compat import tolerant_loop
+from katcp.compat import coroutine_guard
 from katcp.compat.tolerant_loop import TolerantIOLoop
 
 TIMEOUT = 10
@@ -89,10 +89,10 @@ class TestTolerantLoop(unittest.TestCase):
         self.assertTrue(self.called.wait(TIMEOUT))
         self.assertEqual([type(handle) for handle in handles[:2]], [asyncio.Handle, asyncio.TimerHandle])
 
-    if tolerant_loop.Context:
+    if coroutine_guard.Context:
         def enter_here_and_there(self, schedule):
             """Enter a context in this thread, and have the loop enter it too."""
-            context = tolerant_loop.Context()
+            context = coroutine_guard.Context()
             events = []
 
             def here():
@@ -139,7 +139,7 @@ class TestLoopOfTheUsers(TestTolerantLoop):
 
     def test_class(self):
         self.assertIsInstance(self.ioloop, AsyncIOLoop)
-        self.assertEqual(type(self.ioloop).__name__, "TolerantAsyncIOLoop")
+        self.assertEqual(type(self.ioloop).__name__, "PatientAsyncIOLoop")
 
 
 if __name__ == "__main__":

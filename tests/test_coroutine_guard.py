@@ -1,0 +1,122 @@
+"""Tests of katcp.compat.coroutine_guard."""
+
+from __future__ import absolute_import, division, print_function
+
+import socket
+import threading
+import unittest
+
+from tornado import gen
+
+from katcp import compat
+from katcp.server import DeviceServer
+
+TIMEOUT = 10
+
+
+class LoopThread(object):
+    """A loop that runs in a thread of its own."""
+
+    def __init__(self, case):
+        self.ioloop = compat.new_ioloop()
+        case.addCleanup(self.ioloop.close)
+        self._thread = threading.Thread(target=self.ioloop.start)
+        self._thread.start()
+        case.addCleanup(self._thread.join)
+        case.addCleanup(self.ioloop.add_callback, self.ioloop.stop)
+
+    def sync(self, add_callback):
+        done = threading.Event()
+        add_callback(done.set)
+        if not done.wait(TIMEOUT):
+            raise AssertionError("the loop does not run")
+
+
+class TestCoroutineGuard(unittest.TestCase):
+    def test_thread_that_is_slow_to_let_go(self):
+        loop_thread = LoopThread(self)
+        ioloop = loop_thread.ioloop
+        compat.make_ioloop_current(ioloop)
+        self.addCleanup(compat.make_ioloop_current, None)
+        add_callback, add_future = ioloop.add_callback, ioloop.add_future
+        here = compat.get_thread_ident()
+        finished = threading.Event()
+
+        def let_the_loop_try():
+            if compat.get_thread_ident() == here:
+                loop_thread.sync(add_callback)
+                loop_thread.sync(add_callback)
+
+        def slow_add_callback(callback, *args, **kwargs):
+            add_callback(callback, *args, **kwargs)
+            let_the_loop_try()
+
+        def slow_add_future(future, callback):
+            add_future(future, callback)
+            let_the_loop_try()
+
+        @gen.coroutine
+        def coroutine():
+            yield compat.done_future()
+            yield gen.moment
+            finished.set()
+
+        ioloop.add_callback, ioloop.add_future = slow_add_callback, slow_add_future
+        try:
+            coroutine()
+        finally:
+            del ioloop.add_callback, ioloop.add_future
+        self.assertTrue(finished.wait(TIMEOUT))
+
+    def test_twice_is_once(self):
+        loop_thread = LoopThread(self)
+        for _ in range(2):
+            compat.make_ioloop_current(loop_thread.ioloop)
+        self.addCleanup(compat.make_ioloop_current, None)
+        self.assertEqual(type(loop_thread.ioloop).__name__.count("Patient"),
+                         0 if compat.ON_ASYNCIO else 1)
+        loop_thread.sync(loop_thread.ioloop.add_callback)
+
+
+class CoroutineDevice(DeviceServer):
+    def setup_sensors(self):
+        pass
+
+    @gen.coroutine
+    def request_wait(self, req, msg):
+        """Wait for what is there almost at once."""
+        yield gen.sleep(0)
+        yield gen.moment
+        raise gen.Return(req.make_reply("ok"))
+
+
+class TestHandlersInTheirThread(unittest.TestCase):
+    REQUESTS = 1000
+
+    def drive(self, device):
+        device.start(timeout=TIMEOUT)
+        self.addCleanup(device.join, TIMEOUT)
+        self.addCleanup(device.stop)
+        clients = [socket.create_connection(device.bind_address, TIMEOUT) for _ in range(3)]
+        lines = [client.makefile("rb") for client in clients]
+        for client, replies in zip(clients, lines):
+            self.addCleanup(client.close)
+            self.addCleanup(replies.close)
+            client.sendall(b"".join(b"?wait[%d]\n" % number for number in range(1, self.REQUESTS)))
+        for replies in lines:
+            for _ in range(3):
+                self.assertTrue(replies.readline().startswith(b"#version-connect"))
+            for number in range(1, self.REQUESTS):
+                self.assertEqual(replies.readline(), b"!wait[%d] ok\n" % number)
+
+    def test_loop_of_the_server(self):
+        self.drive(CoroutineDevice("127.0.0.1", 0))
+
+    def test_loop_of_the_users(self):
+        device = CoroutineDevice("127.0.0.1", 0)
+        device.set_ioloop(LoopThread(self).ioloop)
+        self.drive(device)
+
+
+if __name__ == "__main__":
+    unittest.main()
