@@ -56,8 +56,8 @@ _peer("aiokatcp", _importable("aiokatcp"), "Python 3.10 and 'pip install aiokatc
       "test_aiokatcp.py", "test_resource_on_aiokatcp.py")
 _peer("katcpcli", _importable("katcpcli"), "Python 3.10 and 'pip install katcpcli'", "test_katcpcli.py")
 _peer("katcp09", bool(os.environ.get("KATCP_PEER_PYTHON")),
-      "KATCP_PEER_PYTHON, the path of a Python that has katcp 0.9.3",
-      "test_katcp09.py", "test_resource_on_katcp09.py")
+      "KATCP_PEER_PYTHON, the path of a Python that has katcp 0.9.3, mock, and pytest before 8.2",
+      "test_katcp09.py", "test_resource_on_katcp09.py", "test_downstream_on_katcp09.py")
 
 
 def pytest_report_header(config):
