@@ -75,7 +75,7 @@ def format_inform_v4(sensor, *reading):
 
     Parameters, result and errors are those of :func:`format_inform_v5`.
     """
-    return _format_inform(sensor, reading, 4)
+    return format_inform(sensor, reading, 4)
 
 
 def format_inform_v5(sensor, *reading):
@@ -104,10 +104,11 @@ def format_inform_v5(sensor, *reading):
     ValueError
         If the value cannot be encoded.
     """
-    return _format_inform(sensor, reading, 5)
+    return format_inform(sensor, reading, 5)
 
 
-def _format_inform(sensor, reading, major):
+def format_inform(sensor, reading, major):
+    """Return the ``#sensor-status`` inform of a reading (timestamp, status, value) in a major version."""
     timestamp, status, value = sensor.format_reading(reading, major)
     return Message.inform("sensor-status", timestamp, b"1", sensor.name, status, value)
 
@@ -319,6 +320,8 @@ class SampleEventRate(SampleStrategy):
                              "0 <= shortest_period <= longest_period")
         self._shortest_period = shortest
         self._longest_period = longest
+        # Whether the time does not matter at all
+        self._timeless = shortest == 0 and longest >= AGE_OF_UNIVERSE
         # When the next report may and must be made
         self._not_before = 0
         self._not_after = 0
@@ -346,16 +349,22 @@ class SampleEventRate(SampleStrategy):
                     self._defer(now)
 
     def inform(self, reading):
-        now = self.ioloop.time()
         # Before the report: its callback may set the sensor, and so bring us here again.
         self._last_reading_sent = reading
+        if self._timeless:
+            self._not_after = self._longest_period
+        else:
+            self._note_report_time()
+        SampleStrategy.inform(self, reading)
+
+    def _note_report_time(self):
+        now = self.ioloop.time()
         self._not_before = now + self._shortest_period
         longest = self._longest_period
         self._not_after = now + (longest if longest > MIN_TIMER_SPACING else MIN_TIMER_SPACING)
         if self._periodic_timeout_handle is not None and self._next_periodic > self._not_after:
             # The clock has been set back, and the timer would take that much longer.
             self._arm_periodic_timer()
-        SampleStrategy.inform(self, reading)
 
     def _defer(self, now):
         """Arrange for a report when it may be made."""

@@ -9,9 +9,9 @@ from katcp.compat import ConcurrentFuture
 from katcp.errors import FailReply
 from katcp.kattypes import Int, request, return_reply
 from katcp.message import Message
-from katcp.sampling import SampleStrategy
+from katcp.sampling import SampleStrategy, format_inform
 from katcp.sensor import Sensor
-from katcp.server.sampling_requests import SensorStatus
+from katcp.server.sensor_status import SensorReports, SensorStatus
 from tests.support import mock
 from tests.support.devices import Device4, Device5, Device51, ServerTests, in_all_modes
 
@@ -572,6 +572,35 @@ class TestSensorStatus(unittest.TestCase):
         self.assertEqual(bytes(sensor_status), b"#sensor-status 1.5 1 a\\_b nominal \\@")
         self.assertEqual(str(sensor_status), str(message))
         self.assertEqual(repr(sensor_status), repr(message))
+
+
+class TestSensorReports(unittest.TestCase):
+    def check(self, sensor, major=5):
+        reading = sensor.read()
+        reports = SensorReports()
+        message = reports.report(sensor, reading, major)
+        expected = format_inform(sensor, reading, major)
+        self.assertEqual(message, expected)
+        self.assertEqual(bytes(message), bytes(expected))
+        self.assertTrue(reports.reading is reading and reports.message is message)
+
+    def test_reports_are_like_plain_messages(self):
+        for value in ("plain", "", "a b", "\\", "\0", "\n", "\r", "\x1b", "\t", u"\u00e9"):
+            for name in ("a.name", "a name", u"n\u00e4me"):
+                self.check(Sensor.string(name, default=value))
+        for value in (0, -5, 10 ** 30):
+            self.check(Sensor.integer("an.int", default=value))
+        for value in (1.5, float("nan"), float("-inf")):
+            self.check(Sensor.float("a.float", default=value), 4)
+        self.check(Sensor.timestamp("a.time", default=12.345), 4)
+
+    def test_renamed_sensor(self):
+        sensor, reports = Sensor.integer("a.name"), SensorReports()
+        reports.report(sensor, sensor.read(), 5)
+        sensor.name = "other.name"
+        sensor.set(1.0, Sensor.WARN, 7)
+        self.assertEqual(bytes(reports.report(sensor, sensor.read(), 5)),
+                         b"#sensor-status 1.000000 1 other.name warn 7")
 
 
 class TestStoppedServer(unittest.TestCase):

@@ -113,8 +113,8 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
         self._client_conns = set()
         # Client connection -> {sensor: strategy}; used in the loop's thread only.
         self._strategies = {}
-        # Sensor -> (reading, the inform that reports it); used in the loop's thread only.
-        self._sensor_statuses = {}
+        # Sensor -> SensorReports; used in the loop's thread only.
+        self._sensor_reports = {}
         self.setup_sensors()
 
     # --- versions ------------------------------------------------------------------------------------

@@ -14,35 +14,15 @@ from katcp import compat
 from katcp.compat import ThreadsafeFuture, lossy_str
 from katcp.errors import FailReply
 from katcp.kattypes import request
-from katcp.message import Message
 from katcp.protocol import MS_TO_SEC_FAC, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR
-from katcp.sampling import SampleStrategy, format_inform_v4, format_inform_v5
+from katcp.sampling import SampleStrategy, format_inform
 from katcp.sensor import Reading
 from katcp.server.requests import sensor_name_of
+from katcp.server.sensor_status import SensorReports
 
 # Values that cannot change while somebody holds them, so that what they look like on the wire
 # cannot either.
 _IMMUTABLE_TYPES = frozenset((bool, float, bytes, compat.text_type) + compat.integer_types)
-
-
-class SensorStatus(Message):
-    """A ``#sensor-status`` inform that goes to several clients: serialised once, not to be changed."""
-
-    __slots__ = ["_line"]
-
-    def __bytes__(self):
-        return self._line
-
-    @classmethod
-    def from_message(cls, message):
-        """Return a `SensorStatus` with the content of `message`."""
-        status = cls.__new__(cls)
-        status.mtype = message.mtype
-        status.name = message.name
-        status.mid = message.mid
-        status.arguments = message.arguments
-        status._line = message.__bytes__()
-        return status
 
 
 class SamplingRequests(object):
@@ -299,18 +279,17 @@ class SamplingRequests(object):
         Clients that sample the same sensor get the same reading one after the other, so the last
         message of each sensor is kept.
         """
-        kept = self._sensor_statuses.get(sensor)
-        if kept is not None and kept[0] is reading:
-            client_conn.inform(kept[1])
+        reports = self._sensor_reports.get(sensor)
+        if reports is not None and reports.reading is reading:
+            client_conn.inform(reports.message)
             return
-        if self.PROTOCOL_INFO.major < SEC_TS_KATCP_MAJOR:
-            message = format_inform_v4(sensor, *reading)
-        else:
-            message = format_inform_v5(sensor, *reading)
-        if type(reading) is Reading and type(reading.value) in _IMMUTABLE_TYPES:
-            message = SensorStatus.from_message(message)
-            self._sensor_statuses[sensor] = (reading, message)
-        client_conn.inform(message)
+        major = SEC_TS_KATCP_MAJOR if self.PROTOCOL_INFO.major >= SEC_TS_KATCP_MAJOR else 4
+        if type(reading) is not Reading or type(reading.value) not in _IMMUTABLE_TYPES:
+            client_conn.inform(format_inform(sensor, reading, major))
+            return
+        if reports is None:
+            reports = self._sensor_reports[sensor] = SensorReports()
+        client_conn.inform(reports.report(sensor, reading, major))
 
     @request()
     def request_sensor_sampling_clear(self, req):
@@ -370,7 +349,7 @@ class SamplingRequests(object):
             strategy = strategies.pop(sensor, None)
             if strategy is not None:
                 strategy.cancel()
-        self._sensor_statuses.pop(sensor, None)
+        self._sensor_reports.pop(sensor, None)
 
     def _move_sampling(self, old_sensor, new_sensor):
         """Have the clients that sample a sensor sample another, in the same way; loop thread.
@@ -392,7 +371,7 @@ class SamplingRequests(object):
                 continue
             strategies[new_sensor] = strategy
             strategy.start()
-        self._sensor_statuses.pop(old_sensor, None)
+        self._sensor_reports.pop(old_sensor, None)
 
 
 def _one_line(exc):
