@@ -127,7 +127,7 @@ class TestBulkSampling(BulkTestCase):
         self.device.held.add("sensor-sampling")
         future = client.set_sampling_strategies({"a": EVENT, "b": EVENT})
         yield self.until_asked(3)
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         answers = yield future
         self.assertEqual(len(self.sampling), 1)
         self.assertIn(b"Connection closed", answers["a"][0].arguments[1])

@@ -244,11 +244,15 @@ class TestInspection(InspectionTestCase):
         self.device.requests[b"help"] = b"Modified."
         self.device.broken["sensor-list"] = ("fail", "Out of order.")
         before = client._requests_index, client._sensors_index
+        told = {"requests": {"added": ["help", "watchdog"], "removed": []},
+                "sensors": {"added": ["a.string", "an.int"], "removed": []}}
         for _ in range(2):
             with self.assertRaises(SyncError):
                 yield client.inspect()
             self.assertEqual((client._requests_index, client._sensors_index), before)
             self.assertEqual(client._requests_index["help"]["description"], "Tell what one can do.\n")
+            self.assertEqual(plain(client._unannounced.take()), told)
+            told = None
         self.device.broken.clear()
         self.assertEqual(plain((yield client.inspect())),
                          {"requests": {"added": ["help", "new"], "removed": ["help"]}})
@@ -320,7 +324,7 @@ class TestInspection(InspectionTestCase):
         self.device.held.add("help")
         inspection = client.inspect()
         yield self.until_asked(1)
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         with self.assertRaises(SyncError) as caught:
             yield inspection
         self.assertIn("Connection\\_closed", str(caught.exception))
@@ -431,6 +435,22 @@ class TestTimeoutHints(InspectionTestCase):
             yield client.inspect()
         self.assertEqual(len(log.messages), 1)
         self.assertEqual(client._requests_index["watchdog"]["timeout_hint"], 4.0)
+
+    @timewarp_test
+    def test_timeout_is_for_all_of_it(self):
+        client = yield self.idle_client()
+        self.device.held.update(["help", "request-timeout-hint"])
+        inspection = client.inspect_requests(timeout=2)
+        yield self.until_asked(1)
+        yield self.move_clock(1.5)
+        self.device.held.discard("help")
+        self.device.release()
+        self.device.held.add("request-timeout-hint")
+        yield self.until_asked(2)
+        yield self.iterations()
+        self.assertFalse(inspection.done())
+        yield self.move_clock(0.5)
+        yield inspection
 
     @timewarp_test
     def test_silence(self):

@@ -7,7 +7,7 @@ import gc
 from tornado import gen
 
 from katcp import KatcpSyntaxError, Message, ProtocolFlags, Sensor
-from katcp.compat import PY2
+from katcp.compat import PY2, TornadoFuture
 from katcp.inspecting_client import InspectingClientAsync, RequestType, SyncError
 from tests.support import mock
 from tests.support.client_cases import CapturedLog
@@ -206,6 +206,15 @@ class TestLookup(InspectingTestCase):
         self.device.inform(status("5", "1", "an.int", "warn", "4"))
         yield client.simple_request("watchdog")
         self.assertEqual((new[0].value(), old[0].value()), (4, 0))
+        # Also if nobody has asked for it yet.
+        self.device.sensors[b"an.int"] = (b"Modified again.", b"", b"integer")
+        self.device.interface_changed()
+        yield client.until_not_synced()
+        yield client.until_synced()
+        self.device.inform(status("6", "1", "an.int", "warn", "5"))
+        yield client.simple_request("watchdog")
+        self.assertEqual(new[0].value(), 4)
+        self.assertEqual(client._sensor_object_cache["an.int"].value(), 5)
 
     @timewarp_test
     def test_request_modified_before_anybody_asks_for_it(self):
@@ -336,6 +345,24 @@ class TestUpdates(InspectingTestCase):
         self.assertEqual(self.device.asked, ["?sensor-list an.int"])
         self.assertEqual((client.sensors, client.requests), (["an.int"], []))
         self.assertEqual(client._waiting_updates, {})
+
+    @timewarp_test
+    def test_nothing_overtakes_what_waits(self):
+        client = yield self.synced_client()
+        sensor = Sensor.integer("an.int")
+        values = []
+        sensor.attach(mock.Mock(update=lambda _, reading: values.append(reading.value)))
+        lookup = TornadoFuture()
+        client._sensors_index.clear()
+        with mock.patch.object(client, "future_get_sensor", return_value=lookup):
+            first = client.update_sensor("an.int", b"5", b"nominal", b"1")
+        client._sensor_object_cache["an.int"] = sensor
+        second = client.update_sensor("an.int", b"5", b"nominal", b"2")
+        lookup.set_result(sensor)
+        yield [first, second]
+        self.assertEqual(values, [1, 2])
+        self.assertTrue(client.update_sensor("an.int", b"5", b"nominal", b"3").done())
+        self.assertEqual(values, [1, 2, 3])
 
     @timewarp_test
     def test_unknown_sensor(self):

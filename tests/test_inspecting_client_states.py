@@ -6,7 +6,8 @@ from tornado import gen
 
 from katcp import Message, ProtocolFlags
 from katcp.compat import TornadoFuture
-from katcp.inspecting_client import InspectingClientAsync, InspectingClientStateType, SyncError
+from katcp.inspecting_client import (AttrDict, InspectingClientAsync, InspectingClientStateType,
+                                     SyncError)
 from tests.support import mock
 from tests.support.client_cases import CapturedLog
 from tests.support.inspecting_cases import InspectingTestCase, letters, timewarp_test
@@ -172,7 +173,7 @@ class TestSequences(InspectingTestCase):
     @timewarp_test
     def test_device_goes_and_comes_back(self):
         client = yield self.synced_client()
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield client.until_not_synced()
         yield self.iterations()
         self.assertEqual(self.callback.told, [("FFFF", None)])
@@ -182,7 +183,7 @@ class TestSequences(InspectingTestCase):
         self.assertEqual(self.callback.states, "FFFF TFFF TFTT TTFT")
         self.assertEqual(self.callback.told[2][1], {"sensors": {"added": ["new"], "removed": []}})
         self.callback.forget()
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield client.until_not_synced()
         yield self.move_clock(0.5)
         yield client.until_synced()
@@ -203,7 +204,7 @@ class TestSequences(InspectingTestCase):
     @timewarp_test
     def test_no_reconnection(self):
         client = yield self.synced_client(auto_reconnect=False)
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield self.callback.until("FFFF")
         yield self.move_clock(10)
         yield self.iterations()
@@ -286,7 +287,7 @@ class TestWaiting(InspectingTestCase):
     def test_until_connected_is_about_this_connection(self):
         client = yield self.synced_client()
         self.device.server.greeting = b""
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield client.until_not_synced()
         yield self.move_clock(0.5)
         yield self.callback.until("FFFF", "TFFF")
@@ -372,7 +373,7 @@ class TestOrder(InspectingTestCase):
             self.assertEqual((letters(client.state), self.callback.told[-1][0]), ("TFFF", "TFFF"))
             self.assertEqual(len(self.callback.told), number + 1)
             yield client.until_synced()
-            self.device.server.connections[-1].close()
+            self.device.server.wait_for_connection().close()
             yield client.until_not_synced(timeout)
             self.assertEqual((letters(client.state), self.callback.told[-1][0]), ("FFFF", "FFFF"))
             client.stop()
@@ -540,7 +541,7 @@ class TestSlowCallbacks(InspectingTestCase):
             self.callback.react = lambda state, _: slow if state == slow_state else None
             yield client.connect()
             yield client.until_state(tuple([letter == "T" for letter in slow_state]))
-            self.device.server.connections[-1].close()
+            self.device.server.wait_for_connection().close()
             yield client._disconnected.until_set()
             yield self.move_clock(1)
             yield client._connected.until_set()
@@ -563,7 +564,7 @@ class TestSlowCallbacks(InspectingTestCase):
         self.callback.react = lambda state, _: slow if state == "TFTT" else None
         yield client.connect()
         yield client.until_data_synced()
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield client._disconnected.until_set()
         slow.set_result(None)
         yield client.until_state((False, False, False, False))
@@ -637,6 +638,22 @@ class TestFailingInspection(InspectingTestCase):
             self.assertEqual(client.resync_delay.delay, 5.0)
 
     @timewarp_test
+    def test_success_after_failure_is_told_once(self):
+        self.device.broken["help"] = ("fail", "Broken.")
+        client = self.make_client()
+        with CapturedLog("katcp.inspect_client") as log:
+            yield client.connect()
+            yield self._until_waiting(client)
+            self.device.broken.clear()
+            yield self.move_clock(5)
+            for _ in range(2):
+                yield client.until_synced()
+                yield self.iterations()
+                self.assertEqual(len(log.messages), 2)
+                self.device.interface_changed()
+                yield client.until_not_synced()
+
+    @timewarp_test
     def test_initial_and_maximal_delay(self):
         self.device.broken["help"] = ("fail", "Broken.")
         client = self.make_client()
@@ -664,7 +681,7 @@ class TestFailingInspection(InspectingTestCase):
             yield client.connect()
             yield self.callback.until("FFFF", "TFFF")
             yield self.until_asked(2)
-            self.device.server.connections[-1].close()
+            self.device.server.wait_for_connection().close()
             yield self.callback.until("FFFF", "TFFF", "FFFF")
             self.device.held.clear()
             self.device._unanswered[:] = []
@@ -680,7 +697,7 @@ class TestFailingInspection(InspectingTestCase):
         client = self.make_client()
         yield client.connect()
         yield self._until_waiting(client)
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield self.callback.until("FFFF", "TFFF", "FFFF")
         self.device.broken.clear()
         # Much sooner than the retry would have been.
@@ -708,6 +725,46 @@ class TestFailingInspection(InspectingTestCase):
         while client.resync_delay is None or client.resync_delay.delay == 5.0:
             yield gen.moment
         yield self.iterations()
+
+
+class TestInspectionOfSubclasses(InspectingTestCase):
+    """Subclasses may inspect in their own way."""
+
+    @timewarp_test
+    def test_changes_are_told(self):
+        class Inspector(InspectingClientAsync):
+            def inspect(self):
+                changes = AttrDict(sensors=AttrDict(added=set(["virtual"]), removed=set()))
+                return gen.maybe_future(changes)
+
+        client = self.make_client(Inspector)
+        yield client.connect()
+        yield client.until_synced()
+        self.assertEqual(self.callback.told[2],
+                         ("TFTT", {"sensors": {"added": ["virtual"], "removed": []}}))
+
+    @timewarp_test
+    def test_disconnection_is_told_during_an_inspection_that_never_ends(self):
+        class Inspector(InspectingClientAsync):
+            def inspect(self):
+                return TornadoFuture()
+
+        client = self.make_client(Inspector)
+        yield client.connect()
+        yield self.callback.until("FFFF", "TFFF")
+        yield self.iterations()
+        self.device.server.wait_for_connection().close()
+        yield self.callback.until("FFFF", "TFFF", "FFFF")
+
+    @timewarp_test
+    def test_disconnection_without_greeting(self):
+        self.device.server.greeting = b""
+        client = self.make_client()
+        yield client.connect()
+        yield self.callback.until("FFFF", "TFFF")
+        yield self.iterations()
+        self.device.server.wait_for_connection().close()
+        yield self.callback.until("FFFF", "TFFF", "FFFF")
 
 
 class TestFailingCallback(InspectingTestCase):
@@ -814,6 +871,22 @@ class TestFailingCallback(InspectingTestCase):
                 self.assertEqual(len(self.callback.told), calls)
                 yield self.move_clock(0.1)
         self.assertLess(len(self.callback.told), 10)
+
+    @timewarp_test
+    def test_callback_that_always_fails_with_a_sync_error(self):
+        def react(state, _):
+            raise SyncError("Sorry")
+
+        self.callback.react = react
+        client = self.make_client()
+        with CapturedLog("katcp.inspect_client") as log:
+            yield client.connect()
+            for number, delay in enumerate((5, 15)):
+                yield self.iterations(50)
+                self.assertEqual((len(self.callback.told), len(log.messages)), (number + 1, number + 1))
+                yield self.move_clock(delay)
+            yield self.iterations(50)
+            self.assertEqual(self.callback.states, "FFFF TFFF TFFF")
 
     @timewarp_test
     def test_cancelled_callback(self):

@@ -241,7 +241,7 @@ class TestStop(StopTestCase):
         clients = [self.new_client()]
         yield clients[0].connect()
         yield clients[0].until_synced()
-        self.device.server.connections[-1].close()
+        self.device.server.wait_for_connection().close()
         yield clients[0].until_not_synced()
         yield self.iterations()
         yield self.check_stop(clients, last=())
@@ -312,6 +312,39 @@ class TestStop(StopTestCase):
         slow.set_result(None)
         self.assertIs((yield stopped), True)
         self.assertTrue(client.until_stopped().done())
+
+    @timewarp_test
+    def test_restart_while_the_last_callback_is_slow(self):
+        client = self.make_client()
+        yield client.connect()
+        yield client.until_synced()
+        self.callback.forget()
+        slow = TornadoFuture()
+        self.callback.react = lambda state, _: slow if state == "FFFF" else None
+        client.stop()
+        yield client.katcp_client.until_stopped()
+        yield self.iterations()
+        self.callback.react = None
+        yield client.connect()
+        slow.set_result(None)
+        yield client.until_synced()
+        yield self.iterations(20)
+        self.assertEqual(self.callback.states, "FFFF FFFF TFFF TFFT TTFT")
+
+    @timewarp_test
+    def test_callback_that_fails_after_the_stop(self):
+        client = self.make_client()
+        slow = TornadoFuture()
+        self.callback.react = lambda state, _: slow if state == "TFTT" else None
+        yield client.connect()
+        yield client.until_data_synced()
+        client.stop()
+        yield client.until_stopped()
+        slow.set_exception(ValueError("Sorry"))
+        yield self.iterations()
+        gc.collect()
+        self.assertEqual([message for log in self.logs for message in log.messages],
+                         ["Unhandled exception returned by future"])
 
     @timewarp_test
     def test_changes_that_were_not_dealt_with_come_again(self):
@@ -444,7 +477,9 @@ class TestConnect(StopTestCase):
                 yield client.connect()
         self.assertEqual(self.logs[0].messages, ["Failed to start katcp_client: Sorry"])
         self.assertFalse(client._running)
-        yield client.katcp_client.until_stopped()
+        yield self.iterations()
+        self.assertFalse(client.katcp_client.running())
+        self.assertTrue(client.katcp_client.until_stopped().done())
 
     @timewarp_test
     def test_state_loop_can_be_suppressed(self):

@@ -119,7 +119,8 @@ class Inspection(object):
                 hints = yield self._get_request_timeout_hints(name, remaining())
             except SyncError as error:
                 # One can do without.  Those known before are better than none.
-                self._logger.warning("%s", error)
+                # Text only: who keeps the record would keep the client, through the frames of the exception.
+                self._logger.warning("%s", lossy_str(error))
                 hints = dict((known, entry.get("timeout_hint"))
                              for known, entry in self._requests_index.items())
         inspected = dict((request, {"name": request, "description": description,
@@ -193,8 +194,6 @@ class Inspection(object):
         self._sensors_index, removed = self._new_index(self._sensors_index, comparison, name)
         if name is None:
             self._denied_sensors.clear()
-        else:
-            self._denied_sensors.difference_update(comparison.entries)
         outdated = removed | comparison.modified
         if outdated:
             self._sensor_object_cache = dict(

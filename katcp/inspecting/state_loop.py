@@ -208,8 +208,7 @@ class StateLoop(object):
             except _RoundInterrupted:
                 pass
             except SyncError as error:
-                # It is no fault of the device if the connection was lost or the client stopped.
-                if self._connected.is_set() and not stop.is_set():
+                if not stop.is_set():
                     retry = self._wait_to_retry
                     delay = self._next_delay()
                     self._logger.warning("Error syncing with device %s: %s 'Retrying in %ss.",
@@ -279,7 +278,10 @@ class StateLoop(object):
     @coroutine
     def _wait_to_retry(self, delay, stop):
         """Wait, but not any longer once the connection is lost."""
-        yield self._pause(delay, stop, self._disconnected)
+        if self._connected.is_set():
+            yield self._pause(delay, stop, self._disconnected)
+        else:  # the error is the callback's, which may have it again at once
+            yield self._pause(delay, stop)
 
     @coroutine
     def _wait_to_reconnect(self, delay, stop):
