@@ -230,6 +230,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         return child
 
     def _let_go(self, child, replacement):
+        self._former_children.add(child)
         child.stop()
         for group in dict.values(self._groups):
             if child in group.clients:

@@ -6,6 +6,8 @@ thread may be reading them.
 
 from __future__ import absolute_import, division, print_function
 
+import weakref
+
 from katcp.attrdict import AttrDict
 from katcp.resource_names import escape_name
 
@@ -41,6 +43,8 @@ class ContainerItems(object):
 
     def __init__(self):
         self._aggregates = {"req": _Aggregate(), "sensor": _Aggregate()}
+        # Those that are no children any more; what they are about when they are stopped, they finish.
+        self._former_children = weakref.WeakSet()
         super(ContainerItems, self).__init__()
 
     @property
@@ -112,7 +116,7 @@ class ContainerItems(object):
         self._mark_dirty("sensor")
 
     def _check_child(self, child):
-        if escape_name(child.name) not in self._children:
+        if escape_name(child.name) not in self._children and child not in self._former_children:
             raise AssertionError("{0!r} is no child of {1!r}".format(child, self))
 
     def _dirty_groups(self, child):
