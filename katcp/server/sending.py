@@ -204,17 +204,24 @@ class Sending(object):
 
     def _mass_write(self, data):
         for stream in list(self._connections):
-            limit = stream.max_write_buffer_size
             if stream.closed():
                 continue
-            if stream.held_back is None:
-                self._write(stream, data)
-            elif limit is not None and stream.held_back_size + len(data) > limit:
-                self._write_failed(stream, data,
-                                   StreamBufferFullError("Reached maximum write buffer size"))
-            else:
-                stream.held_back.append(data)
-                stream.held_back_size += len(data)
+            if stream.held_back is not None:
+                self._hold_back(stream, data)
+            elif stream.output_ended is not True:
+                try:
+                    stream.send(data)
+                except (StreamClosedError, StreamBufferFullError) as exc:
+                    self._write_failed(stream, data, exc)
+
+    def _hold_back(self, stream, data):
+        """Keep what goes to all clients until this one has been greeted."""
+        limit = stream.max_write_buffer_size
+        if limit is not None and stream.held_back_size + len(data) > limit:
+            self._write_failed(stream, data, StreamBufferFullError("Reached maximum write buffer size"))
+        else:
+            stream.held_back.append(data)
+            stream.held_back_size += len(data)
 
     def _release_held_back(self, stream):
         """Send what went to all clients while this one was being greeted."""
