@@ -23,5 +23,6 @@ GOALS = [
     Goal("resource.sync", OURS, AIOKATCP, 1.0),
     Goal("resource.strategies", OURS, AIOKATCP, 1.0),
     Goal("crowd.rush", OURS, AIOKATCP, 5.0),
+    Goal("crowd.rush.no-window", OURS, AIOKATCP, 5.0),
     Goal("memory.connection", OURS, AIOKATCP, 1.0),
 ]

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import sys
 
 import aiokatcp
@@ -48,5 +49,6 @@ async def main():
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.CRITICAL)
     allow_many_files()
     asyncio.run(main())

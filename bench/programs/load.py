@@ -196,57 +196,75 @@ def _receive(sock):
     return data
 
 
-def rush(port, size):
-    """Open `size` connections at once, and wait until each has heard of all that came after it.
+class Rush:
+    """Connections that come at once, until each has heard of all that came after it.
 
-    Returns
-    -------
-    dict
-        ``seconds``; ``informs``: how many times a client was told that another one had connected.
+    Parameters
+    ----------
+    port, size : int
+    window : int
+        No more than so many are waiting for being greeted; some servers lose them otherwise.
     """
-    poll = select.epoll()
-    socks = {}
-    told = dict.fromkeys(["connected", "replies"], 0)
-    rest = {}
 
-    def read_until(key, count):
-        while told[key] < count:
-            events = poll.poll(PATIENCE)
-            if not events:
-                raise Failed("The server is silent: %r of %d" % (told, size))
-            for fd, _ in events:
-                # Whole lines only, so that no word is missed that comes in two pieces.
-                lines, newline, rest[fd] = (rest[fd] + _receive(socks[fd])).rpartition(b"\n")
-                told["connected"] += lines.count(b"#client-connected")
-                told["replies"] += lines.count(b"!watchdog")
-                if key == "greeted" and fd not in greeted and b"katcp-device" in lines:
-                    greeted.add(fd)
-                    told["greeted"] += 1
+    def __init__(self, port, size, window):
+        self._port, self._size, self._window = port, size, window
+        self._poll = select.epoll()
+        self._socks = {}
+        self._rest = {}
+        self._waiting = set()
+        self.informs = 0
+        self._replies = 0
 
-    greeted = set()
-    told["greeted"] = 0
-    start = clock()
-    try:
-        for _ in range(size):
-            sock = socket.socket()
-            sock.setblocking(False)
-            try:
-                sock.connect(("127.0.0.1", port))
-            except BlockingIOError:
-                pass
-            socks[sock.fileno()] = sock
-            rest[sock.fileno()] = b""
-            poll.register(sock, select.EPOLLIN)
-        read_until("greeted", size)
-        # The last client was announced before it was greeted, so that is before these replies.
-        for sock in socks.values():
-            sock.send(b"?watchdog\n")
-        read_until("replies", size)
-        return {"seconds": clock() - start, "informs": told["connected"]}
-    finally:
-        poll.close()
-        for sock in socks.values():
-            sock.close()
+    def run(self):
+        """Return the seconds that it took."""
+        start = clock()
+        try:
+            while self._waiting or len(self._socks) < self._size:
+                while len(self._waiting) < self._window and len(self._socks) < self._size:
+                    self._connect()
+                self._look()
+            # The last client was announced before it was greeted, so that is before these replies.
+            for sock in self._socks.values():
+                sock.send(b"?watchdog\n")
+            while self._replies < self._size:
+                self._look()
+            return clock() - start
+        finally:
+            self._poll.close()
+            for sock in self._socks.values():
+                sock.close()
+
+    def _connect(self):
+        sock = socket.socket()
+        sock.setblocking(False)
+        try:
+            sock.connect(("127.0.0.1", self._port))
+        except BlockingIOError:
+            pass
+        fd = sock.fileno()
+        self._socks[fd] = sock
+        self._rest[fd] = b""
+        self._waiting.add(fd)
+        self._poll.register(sock, select.EPOLLIN)
+
+    def _look(self):
+        events = self._poll.poll(PATIENCE)
+        if not events:
+            raise Failed("The server is silent; %d of %d clients are greeted, %d replies" % (
+                len(self._socks) - len(self._waiting), self._size, self._replies))
+        for fd, _ in events:
+            # Whole lines only, so that no word is missed that comes in two pieces.
+            lines, _, self._rest[fd] = (self._rest[fd] + _receive(self._socks[fd])).rpartition(b"\n")
+            self.informs += lines.count(b"#client-connected")
+            self._replies += lines.count(b"!watchdog")
+            if fd in self._waiting and b"katcp-device" in lines:
+                self._waiting.discard(fd)
+
+
+def rush(port, size, window):
+    """Return the seconds that a Rush took, and how often a client was told of another one."""
+    clients = Rush(port, size, window)
+    return {"seconds": clients.run(), "informs": clients.informs}
 
 
 def main():

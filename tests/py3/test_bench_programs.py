@@ -74,7 +74,7 @@ class TestServersUnderLoad(unittest.TestCase):
             load.ask("run", name="alone", how="exchange", request="?add[1] 1 2", count=3, lines=1)
             if "floor" not in device[0]:
                 # Each is announced to those before it, perhaps to itself, and to one that was there already.
-                informs = load.ask("rush", port=server.port, size=5)["informs"]
+                informs = load.ask("rush", port=server.port, size=5, window=2)["informs"]
                 self.assertIn(informs, range(10, 16))
             load.ask("close", name="alone")
 
