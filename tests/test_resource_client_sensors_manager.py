@@ -7,6 +7,7 @@ from tornado.concurrent import Future
 from tornado.testing import AsyncTestCase, gen_test
 
 from katcp import Message, Sensor, compat, resource
+from katcp.inspecting_client import SyncError
 from katcp.resource_client import (
     KATCPClientResourceSensorsManager, KATCPReply, KATCPSensorError, ReplyWrappedInspectingClientAsync)
 from tests.support import mock
@@ -262,6 +263,15 @@ class TestReapplying(ManagerTestCase):
             self.client.future_check_sensor = mock.Mock(side_effect=ValueError)
             yield self.manager.reapply_sampling_strategies()
         self.assertEqual(len(self.client.bulk[0]), 3)
+
+    @gen_test
+    def test_checks_that_fail_because_the_connection_was_lost(self):
+        self.client.sensors = ["a", "b"]
+        self.client.future_check_sensor = mock.Mock(side_effect=SyncError("Connection closed"))
+        with LogRecorder("katcp.resource_client") as log:
+            yield self.manager.reapply_sampling_strategies()
+        self.assertEqual(log.messages, ["Error reapplying strategy for sensor c: Connection closed"])
+        self.assertIsNone(log.records[0].exc_info)
 
     @gen_test
     def test_what_was_just_set_is_left_out(self):

@@ -12,6 +12,7 @@ import sys
 from katcp import compat
 from katcp.compat import lossy_str
 from katcp.errors import KATCPSensorError
+from katcp.inspecting.inspection import SyncError
 from katcp.resource_client.futures import derive, eager_coroutine, transform_future
 from katcp.resource_names import NO_STRATEGY, escape_name, normalize_strategy_parameters
 from katcp.resource_request import KATCPReply
@@ -330,6 +331,11 @@ class KATCPClientResourceSensorsManager(object):
         for sensor_name, check in checks:
             try:
                 exists = yield check
+            except SyncError as error:
+                # The connection was lost, most likely; then there is going to be another time.
+                self._logger.error("Error reapplying strategy for sensor %s: %s",
+                                   lossy_str(sensor_name), lossy_str(error))
+                continue
             except Exception:
                 self._logger.exception("Unhandled exception reapplying strategy for sensor %s",
                                        lossy_str(sensor_name))
