@@ -877,16 +877,17 @@ class TestFailingCallback(InspectingTestCase):
         def react(state, _):
             raise SyncError("Sorry")
 
+        client = yield self.synced_client()
         self.callback.react = react
-        client = self.make_client()
         with CapturedLog("katcp.inspect_client") as log:
-            yield client.connect()
+            self.device.server.wait_for_connection().close()
+            yield self.callback.until_number(1)
             for number, delay in enumerate((5, 15)):
                 yield self.iterations(50)
                 self.assertEqual((len(self.callback.told), len(log.messages)), (number + 1, number + 1))
                 yield self.move_clock(delay)
-            yield self.iterations(50)
-            self.assertEqual(self.callback.states, "FFFF TFFF TFFF")
+                yield client.katcp_client.until_connected()
+            yield self.callback.until_number(3)
 
     @timewarp_test
     def test_cancelled_callback(self):

@@ -468,6 +468,19 @@ class TestConnect(StopTestCase):
         yield client.until_synced()
 
     @timewarp_test
+    def test_too_soon_after_a_stop(self):
+        clients = [self.new_client()]
+        yield clients[0].connect()
+        yield clients[0].until_synced()
+        clients[0].stop()
+        yield self.check_failure([clients[0].connect()], RuntimeError)
+        yield clients[0].until_stopped()
+        self.assertEqual(self.callback.states.split()[-2:], ["TTFT", "FFFF"])
+        yield clients[0].connect()
+        yield clients[0].until_synced()
+        yield self.check_stop(clients)
+
+    @timewarp_test
     def test_low_level_client_does_not_start(self):
         client = self.make_client()
         failed = TornadoFuture()

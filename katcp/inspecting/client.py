@@ -261,12 +261,12 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
 
     @coroutine
     def _connect(self, timeout):
-        # Another one than that of the last run: a stop that is still under way concerns that one.
-        stop = self._stop_requested = AsyncEvent(self._ioloop_set_to)
         self.ioloop = self._ioloop_set_to or IOLoop.current()
         maybe_timeout = future_timeout_manager(timeout, self.ioloop)
         self.katcp_client.start()
         self._stopped = False
+        # Another one than that of the last run, which may not have come to its end yet.
+        stop = self._stop_requested = AsyncEvent(self._ioloop_set_to)
         try:
             # Not in another coroutine, which would take longer: the state callback is to hear that the client
             # is not connected before it is.
