@@ -6,9 +6,9 @@ import sys
 from functools import partial
 
 from katcp.compat import (TornadoFuture, ThreadsafeFuture, add_loop_callback,
-                          add_threadsafe_callback, as_future, current_ioloop, done_future, fail,
-                          failed_future, future_exc_info, ioloop_is_closed, is_future, new_future,
-                          resolve, running_ioloop)
+                          add_threadsafe_callback, as_future, copy_outcome, current_ioloop,
+                          done_future, fail, failed_future, future_exc_info, ioloop_is_closed,
+                          is_future, new_future, resolve, running_ioloop, was_cancelled)
 
 
 def transform(awaitable, function):
@@ -55,7 +55,7 @@ def _transform_now(source, function):
             return done_future(function(source.result()))
         except Exception:
             exc_info = sys.exc_info()
-    elif isinstance(source, TornadoFuture):
+    elif isinstance(source, TornadoFuture) and not source.cancelled():
         return source
     try:
         return failed_future(exc_info)
@@ -94,7 +94,8 @@ def _start(ioloop, awaitable, target, function):
 
 
 def _pass_on(target, function, source):
-    if source.cancelled() and target.cancel():
+    if was_cancelled(source):
+        copy_outcome(source, target)
         return
     exc_info = future_exc_info(source)
     if exc_info is None:

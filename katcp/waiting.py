@@ -587,7 +587,7 @@ def log_future_exceptions(logger, f, ignore=()):
 
 def _log_failure(future, logger, message, ignore):
     def check(future):
-        if future.cancelled():
+        if compat.was_cancelled(future):
             return
         try:
             future.result()

@@ -116,6 +116,18 @@ class TestWithLoop(tornado.testing.AsyncTestCase):
                 yield result
 
     @tornado.testing.gen_test
+    def test_cancelled(self):
+        for already in (True, False):
+            for make_source in (tornado.concurrent.Future, concurrent.futures.Future):
+                future = make_source()
+                result = None if already else transform(future, double)
+                if not future.cancel():
+                    continue  # a future of tornado 4's
+                result = result or transform(future, double)
+                with self.assertRaises(concurrent.futures.CancelledError):
+                    yield result
+
+    @tornado.testing.gen_test
     def test_resolved_on_the_loop(self):
         threads = []
         future = concurrent.futures.Future()

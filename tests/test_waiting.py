@@ -709,11 +709,29 @@ class TestUntilAny(WaitingTestCase):
 
     @gen_test
     def test_cancelled_futures(self):
-        source = compat.ConcurrentFuture()
-        future = until_any(source)
-        source.cancel()
-        with self.assertRaises(compat.CANCELLED_ERRORS):
-            yield future
+        # With whatever is no `Exception` the coroutine would hang on tornados before 6.6.
+        for make_source in (compat.ConcurrentFuture, lambda: compat.new_future(self.io_loop)):
+            source = make_source()
+            futures = [until_any(source), until_any(until_any(source), timeout=1), until_some(source)]
+            if not source.cancel():
+                continue  # a future of tornado 4's
+            futures += [until_any(source), until_some(source)]
+            for future in futures:
+                for cancelled_error in compat.CANCELLED_ERRORS:
+                    with self.assertRaises(cancelled_error) as caught:
+                        yield future
+                    self.assertIsInstance(caught.exception, Exception)
+
+    @gen_test
+    def test_nothing_is_logged_about_cancelled_futures(self):
+        with LogRecorder() as log:
+            source = compat.new_future(self.io_loop)
+            futures = [until_any(source), until_any(until_any(source))]
+            source.cancel()
+            yield tornado.gen.moment
+            del futures
+            gc.collect()
+        self.assertEqual([r for r in log.records if r.levelno > logging.DEBUG], [])
 
     def test_what_is_no_future(self):
         self.assertRaises(AttributeError, until_any, 3)

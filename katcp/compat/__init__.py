@@ -20,10 +20,11 @@ from katcp.compat.language import (  # noqa: F401
     abstract_property, accepts_keyword, get_args, get_thread_ident, ordered_dict,
     positional_arg_names, queue, reraise, throw_into, with_metaclass)
 from katcp.compat.futures import (  # noqa: F401
-    AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture, GenTimeoutError, LoopFuture,
-    ThreadsafeFuture, TornadoFuture, add_loop_callback, add_threadsafe_callback, as_future,
-    copy_outcome, coroutine, done_future, fail, failed_future, finished_copy, future_exc_info,
-    is_awaitable, is_future, new_future, remove_done_callback, resolve)
+    AnyCancelledError, AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture,
+    GenTimeoutError, LoopFuture, ThreadsafeFuture, TornadoFuture, add_loop_callback,
+    add_threadsafe_callback, as_future, copy_outcome, coroutine, done_future, fail, failed_future,
+    finished_copy, future_exc_info, is_awaitable, is_future, new_future, remove_done_callback, resolve,
+    was_cancelled)
 from katcp.compat.loops import (  # noqa: F401
     add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop, ioloop_is_closed,
     ioloop_is_running, make_ioloop_current, new_ioloop, running_ioloop, runs_in_this_thread)

@@ -34,9 +34,18 @@ AnyTimeoutError = type("AnyTimeoutError", _TIMEOUT_BASES, {})
 
 if PY2:
     CANCELLED_ERRORS = (concurrent.futures.CancelledError,)
+    AnyCancelledError = concurrent.futures.CancelledError
 else:
     # On Python 3.8 and later these are two classes, and asyncio's is no `Exception`.
     CANCELLED_ERRORS = (concurrent.futures.CancelledError, asyncio.CancelledError)
+    if concurrent.futures.CancelledError is asyncio.CancelledError:
+        AnyCancelledError = asyncio.CancelledError
+    else:
+        class AnyCancelledError(concurrent.futures.CancelledError, asyncio.CancelledError):
+            """What was waited for is cancelled; whoever catches either class is served.
+
+            It is an `Exception`: with anything else coroutines of tornado before 6.6 hang for ever.
+            """
 
 
 class _FinishedAwait(object):
@@ -319,7 +328,7 @@ def future_exc_info(future):
     """Return the ``exc_info`` triple with which a finished future failed, or None.
 
     Retrieving it counts: no "exception was never retrieved" message follows.  A cancelled future
-    gives its ``CancelledError``.
+    gives `AnyCancelledError`.
     """
     try:
         if hasattr(future, "exc_info"):
@@ -330,24 +339,39 @@ def future_exc_info(future):
             exception = future.exception()
             traceback = getattr(exception, "__traceback__", None)
     except CANCELLED_ERRORS:
-        return sys.exc_info()
+        return AnyCancelledError, AnyCancelledError(), sys.exc_info()[2]
     if exception is None:
         return None
     return type(exception), exception, traceback
 
 
 def copy_outcome(source, target):
-    """Give future `target` the outcome of the finished future `source`, unless it is done."""
+    """Give future `target` the outcome of the finished future `source`, unless it is done.
+
+    A future of ours that belongs to a loop is not cancelled with its source, but fails with
+    `AnyCancelledError`; so does a tornado 4 future, which cannot be cancelled.
+    """
     if target.done():
         return
-    # A tornado 4 future cannot be cancelled, it fails with the CancelledError instead.
-    if source.cancelled() and target.cancel():
+    ours = isinstance(target, LoopFuture)
+    if not ours and was_cancelled(source) and target.cancel():
         return
     exc_info = future_exc_info(source)
     if exc_info is None:
         target.set_result(source.result())
-    else:
-        fail(target, exc_info)
+        return
+    fail(target, exc_info)
+    if ours and was_cancelled(source):
+        # Nothing to be reported where nobody asks: look at it.
+        future_exc_info(target)
+
+
+def was_cancelled(future):
+    """Whether a finished future was cancelled, or has failed because what it waited for was."""
+    if future.cancelled():
+        return True
+    exc_info = future_exc_info(future)
+    return exc_info is not None and exc_info[0] is AnyCancelledError
 
 
 def remove_done_callback(future, callback):

@@ -46,7 +46,7 @@ class _Derived(Waiter):
         function, self._function, self._foreign_source = self._function, None, None
         if function is None:
             return
-        if source.cancelled():
+        if compat.was_cancelled(source):
             super(_Derived, self).source_done(source)
             return
         try:
@@ -97,7 +97,7 @@ def derive(function, future, always=False):
         if always:
             derived.add_done_callback(_nothing_to_do)
         return derived
-    if future.cancelled():
+    if compat.was_cancelled(future):
         return compat.finished_copy(future)
     try:
         return compat.done_future(function(future))
