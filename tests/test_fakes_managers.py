@@ -268,6 +268,19 @@ class TestReadings(ManagerTestCase):
                          ["#sensor-value 100.000000 1 a.string nominal early", "!sensor-value ok 1"])
 
     @testing.gen_test(timeout=LIMIT)
+    def test_reported_when_sampled(self):
+        self.manager.add_sensors(SENSORS)
+        self.manager.set_sensor_reading("an.int", 3)
+        yield self.start()
+        sensor = yield self.client.future_get_sensor("an.int")
+        yield self.ask("sensor-sampling", "an.int", "none")
+        yield self.ask("sensor-sampling", "an.int")
+        yield self.ask("sensor-sampling", "no.such-sensor", "event")
+        self.assertEqual(sensor.status(), Sensor.UNKNOWN)
+        self.assertEqual((yield self.ask("sensor-sampling", "a.float,an.int", "event")), ["!sensor-sampling ok"])
+        self.assertEqual(sensor.read()[1:], (Sensor.NOMINAL, 3))
+
+    @testing.gen_test(timeout=LIMIT)
     def test_milliseconds(self):
         self.client.preset_protocol_flags(ProtocolFlags(4, 0, "M"))
         self.manager.add_sensors(SENSORS)

@@ -173,12 +173,17 @@ class FakeInspectingClientManager(object):
             If there is no such sensor.
         """
         sensor = self._fake_sensor(name)
-        self._call(self._report, sensor, time.time() if timestamp is None else timestamp, status, value)
+        if timestamp is None:
+            timestamp = time.time()
+        self._call(self._set_and_report, sensor, timestamp, status, value)
 
-    def _report(self, sensor, *reading):
+    def _set_and_report(self, sensor, *reading):
         sensor.set(*reading)
         if self._fkc.is_connected():
-            self._fkc.handle_message(Message.inform("sensor-status", *self._update_arguments(sensor)))
+            self._report(sensor)
+
+    def _report(self, sensor):
+        self._fkc.handle_message(Message.inform("sensor-status", *self._update_arguments(sensor)))
 
     def _fake_sensor(self, name):
         # The infos are public, and may have been edited.
@@ -213,6 +218,11 @@ class FakeInspectingClientManager(object):
         return req.make_reply("ok", *([count] if count else []))
 
     def _answer_sensor_sampling(self, req, msg):
+        # However it is sampled, a device first says how things stand.
+        if len(msg.arguments) > 1 and msg.arguments[1] != b"none":
+            for name in (sensor_name_of(msg.arguments[0]) or "").split(","):
+                if name in self.fake_sensor_infos and self._fake_sensor(name).has_reading:
+                    self._report(self._fake_sensor(name))
         return req.make_reply("ok")
 
     # --- requests --------------------------------------------------------------------------------

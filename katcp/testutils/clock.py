@@ -125,6 +125,8 @@ class _Watchdog(threading.Thread):
         self._ioloop = ioloop
         self._limit = limit
         self._test_ended = threading.Event()
+        # Whether it has stopped the loop.
+        self.has_bitten = False
 
     def run(self):
         last_seen = None
@@ -133,6 +135,7 @@ class _Watchdog(threading.Thread):
             if now == last_seen:
                 logger.error("The test's clock stood at %s for more than %s seconds of real time; "
                              "ending the test", now, self._limit)
+                self.has_bitten = True
                 self._ioloop.add_callback(self._ioloop.stop)
                 return
             last_seen = now

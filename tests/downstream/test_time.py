@@ -221,6 +221,14 @@ class TestClientTime(WarpTestCase):
         yield self.device.stop()
 
 
+class Advancer(TimewarpAsyncTestCaseTimeAdvancer):
+    def stop(self, *args, **kwargs):
+        try:
+            super(Advancer, self).stop(*args, **kwargs)
+        except Exception:  # katcp 0.9: when it has just made its last step; it does stop
+            pass
+
+
 class TestAdvancer(WarpTestCase):
     """Time that passes by itself, only faster."""
 
@@ -229,7 +237,7 @@ class TestAdvancer(WarpTestCase):
     @testing.gen_test(timeout=100000)
     def test_long_slew(self):
         yield self.connect()
-        TimewarpAsyncTestCaseTimeAdvancer(self, quantum=0.25).start()
+        Advancer(self, quantum=0.25).start()
         reply, _ = yield self.client.future_request(Message.request("slew", 120, 40), timeout=1000)
         self.assertEqual(reply.arguments, [b"ok", b"120.0", b"40.0"])
         self.assertGreaterEqual(self.ioloop_time, 50)

@@ -9,17 +9,21 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def environment():
-    """The environment in which a child finds this checkout's package."""
-    return dict(os.environ, PYTHONPATH=TOP, PYTHONUNBUFFERED="1")
+def environment(path=()):
+    """The environment in which a child finds this checkout's package, and what else is in `path`."""
+    return dict(os.environ, PYTHONPATH=os.pathsep.join([TOP] + list(path)), PYTHONUNBUFFERED="1")
 
 
 class Program(object):
-    """A Python program that runs until it ends or is stopped; output is native str."""
+    """A Python program that runs until it ends or is stopped; output is native str.
 
-    def __init__(self, *args):
-        self._process = subprocess.Popen([sys.executable] + [str(arg) for arg in args], cwd=TOP,
-                                         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    Keywords: `cwd`, by default the top of this checkout, and `path`, more directories of modules.
+    """
+
+    def __init__(self, *args, **kwargs):
+        self._process = subprocess.Popen(
+            [sys.executable] + [str(arg) for arg in args], cwd=kwargs.get("cwd", TOP),
+            env=environment(kwargs.get("path", ())), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def line(self):
         """The next line it prints; blocks until there is one."""
