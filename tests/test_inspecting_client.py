@@ -283,14 +283,17 @@ class TestWithServer(ServerTestCase):
 
     @testing.gen_test
     def test_held_back_greeting(self):
-        self.server.ioloop.add_callback(self.server.proceed_on_client_connect.clear)
+        proceed = self.server.proceed_on_client_connect
+        self.server.ioloop.add_callback(proceed.clear)
+        while proceed.is_set():
+            yield gen.moment
         client = self.make_client()
         yield client.connect()
         yield self.callback.until("FFFF", "TFFF")
         for _ in range(50):
             yield gen.moment
         self.assertEqual(self.callback.states, "FFFF TFFF")
-        self.server.ioloop.add_callback(self.server.proceed_on_client_connect.set)
+        self.server.ioloop.add_callback(proceed.set)
         yield client.until_synced()
         self.assertEqual(self.callback.states, "FFFF TFFF TFTT TTFT")
 

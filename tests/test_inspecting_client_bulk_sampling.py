@@ -18,14 +18,16 @@ PERIOD = ("period", 2.5)
 
 class TestGrouping(unittest.TestCase):
     def test_equal_strategies_are_put_together(self):
-        self.assertEqual(group_strategies([("a", EVENT), ("b", PERIOD), ("c", EVENT), ("d", ("period", "3"))]),
-                         [(["a", "c"], EVENT), (["b"], PERIOD), (["d"], ("period", "3"))])
+        other = ("period", "3")
+        self.assertEqual(group_strategies([("a", EVENT), ("b", PERIOD), ("c", EVENT), ("d", other)]),
+                         [(["a", "c"], EVENT), (["b"], PERIOD), (["d"], other)])
         self.assertEqual(group_strategies([]), [])
 
     def test_names_have_a_limit(self):
         strategies = [(name, EVENT) for name in ("aaa", "bbb", "ccc", "ddd")]
         for limit, groups in ((15, [["aaa", "bbb", "ccc", "ddd"]]), (14, [["aaa", "bbb", "ccc"], ["ddd"]]),
-                              (7, [["aaa", "bbb"], ["ccc", "ddd"]]), (6, [["aaa"], ["bbb"], ["ccc"], ["ddd"]]),
+                              (7, [["aaa", "bbb"], ["ccc", "ddd"]]),
+                              (6, [["aaa"], ["bbb"], ["ccc"], ["ddd"]]),
                               (1, [["aaa"], ["bbb"], ["ccc"], ["ddd"]])):
             self.assertEqual([names for names, _ in group_strategies(strategies, limit)], groups)
             for names in groups:

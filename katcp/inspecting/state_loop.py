@@ -332,7 +332,7 @@ class StateLoop(object):
 
     @coroutine
     def _send_state(self, connected, synced, model_changed, data_synced, model_changes=None):
-        """Set the state and call the callback, in one go; return a future that is done when that has finished.
+        """Set the state and call the callback, in one go; the future is done when that has finished.
 
         Then the loop has to be left to others for an iteration, so that those who wait for a state see it.
         """
