@@ -115,8 +115,13 @@ class AsyncClient(DeviceClient):
         if timeout is None:
             timeout = self._request_timeout
         pending = self._pending
-        mid = self._get_mid_and_update_msg(msg, use_mid)
-        key = mid if msg.mid is not None else (mid,)
+        key = msg.mid
+        if key is None:
+            key = self._next_id()
+            if self._server_supports_ids if use_mid is None else use_mid:
+                msg.mid = key
+            else:
+                key = (key,)
         handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
         entry = (msg, reply_cb, inform_cb, user_data, handle)
         if self._stream is not None:
@@ -381,11 +386,12 @@ class AsyncClient(DeviceClient):
 
     def _next_id(self):
         """Return the next message id that no pending request has."""
-        mid = super(AsyncClient, self)._next_id()
+        # Not by way of super: that is called once for each request.
+        mid = DeviceClient._next_id(self)
         queue = self._async_queue
         if queue:
             while mid in queue or (mid,) in queue:
-                mid = super(AsyncClient, self)._next_id()
+                mid = DeviceClient._next_id(self)
         return mid
 
     def _push_async_request(self, msg_id, request, reply_cb, inform_cb, user_data, timeout_handle):
