@@ -189,7 +189,11 @@ class TestFakeResource(FakesTestCase):
         self.assertEqual(sorted(dict.keys(resource.sensor)), ["a_string", "an_int"])
         self.assertEqual((yield resource.sensor.an_int.get_value()), 2)
         self.assertTrue((yield resource.req.add_test(1, 2)))
-        self.assertTrue((yield resource.req.help()))
+        # The device that is asked is the new one.
+        manager.add_request_handlers_dict({"fly": mock.Mock(__doc__="Fly.")})
+        yield resource.until_state("syncing", timeout=LIMIT)
+        yield resource.until_synced(timeout=LIMIT)
+        self.assertIn("fly", resource.req)
 
     @testing.gen_test(timeout=LIMIT)
     def test_classes_under_test_are_used(self):
@@ -208,6 +212,7 @@ class TestFakeResource(FakesTestCase):
         self.assertIsInstance(resource, Resource)
         resource.start()
         self.assertIs(resource.fake_inspecting_client_manager._fic, resource._inspecting_client)
+        self.assertFalse(resource._inspecting_client.katcp_client._auto_reconnect)
         manager.add_sensors(SENSORS)
         yield resource.until_synced(timeout=LIMIT)
         self.assertTrue(resource.sensor.an_int.special)
@@ -248,12 +253,12 @@ class TestFakeResource(FakesTestCase):
 
 
 class TestFakeContainer(FakesTestCase):
-    def make(self, cls=resource_client.KATCPClientResourceContainer):
+    def make(self, cls=resource_client.KATCPClientResourceContainer, **kwargs):
         container, manager = fake_clients.fake_KATCP_client_resource_container_factory(cls, {}, dict(
             name="things", groups=dict(all=["client1", "client-2"]), clients={
                 "client1": dict(address=("nowhere", 1), controlled=True),
                 "client-2": dict(address=("nowhere", 2), controlled=True),
-                "another-client": dict(address=("nowhere", 3))}))
+                "another-client": dict(address=("nowhere", 3))}), **kwargs)
         self.stop_later(container)
         return container, manager
 
@@ -300,13 +305,15 @@ class TestFakeContainer(FakesTestCase):
             def client_resource_factory(self, res_spec, parent, logger):
                 return Child(res_spec, parent=parent, logger=logger)
 
-        container, manager = self.make(Container)
+        logger = mock.Mock()
+        container, manager = self.make(Container, logger=logger)
         self.assertIsInstance(container, Container)
         self.assertEqual(sorted(manager.child_managers), ["another_client", "client1", "client_2"])
         self.assertIs(manager.child_managers, container.fake_client_resource_managers)
         for name, child in dict.items(container.children):
             self.assertIsInstance(child, Child)
             self.assertIs(child.parent, container)
+            self.assertIs(child._logger, logger)
         container.start()
         added = container.add_child_resource_client("new-one", dict(address=("nowhere", 4)))
         manager.add_sensors("new_one", SENSORS)

@@ -270,7 +270,9 @@ class TestConnection(FakeClientTestCase):
         self.assertEqual((yield asking),
                          ["!reply-later[1] fail Connection\\_closed\\_before\\_reply\\_was\\_received"])
         # Too late, and nobody's business.
+        self.client.unhandled_reply = mock.Mock(return_value=None)
         self.handlers.later[0].reply("ok")
+        self.assertEqual(self.client.unhandled_reply.call_count, 0)
         self.assertEqual((yield self.ask("plain")),
                          ["!plain[2] fail Not\\_connected\\_to\\_device\\_nowhere:5000"])
         yield self.client._connect()
@@ -331,6 +333,30 @@ class TestConnection(FakeClientTestCase):
 
 
 class TestTimeouts(TimewarpAsyncTestCase):
+    @testing.gen_test(timeout=1000)
+    def test_who_returns_by_itself(self):
+        client = FakeAsyncClient("nowhere", 5000)
+        client.set_ioloop(self.io_loop)
+        client.auto_reconnect_delay = 10
+        client.start()
+        yield client.until_protocol()
+        client.disconnect()
+        for _ in range(5):
+            yield gen.moment
+        yield self.set_ioloop_time(9)
+        self.assertFalse(client.is_connected())
+        yield self.set_ioloop_time(11)
+        yield client.until_connected()
+        client._disconnect()
+        for _ in range(5):
+            yield gen.moment
+        yield self.set_ioloop_time(100)
+        for _ in range(5):
+            yield gen.moment
+        self.assertFalse(client.is_connected())
+        client.stop()
+        yield client.until_stopped()
+
     @testing.gen_test(timeout=1000)
     def test_slow_handler(self):
         client = FakeAsyncClient("nowhere", 5000)
