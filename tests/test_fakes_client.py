@@ -265,14 +265,18 @@ class TestConnection(FakeClientTestCase):
     def test_device_goes_away_and_comes_back(self):
         yield self.start()
         asking = self.ask("reply-later")
+        reply_cb = mock.Mock(return_value=None)
+        self.client.callback_request(Message.request("reply-later", mid=50), reply_cb)
         self.client._disconnect()
         self.assertFalse(self.client.is_connected())
         self.assertEqual((yield asking),
                          ["!reply-later[1] fail Connection\\_closed\\_before\\_reply\\_was\\_received"])
         # Too late, and nobody's business.
         self.client.unhandled_reply = mock.Mock(return_value=None)
-        self.handlers.later[0].reply("ok")
+        for req in self.handlers.later:
+            req.reply("ok")
         self.assertEqual(self.client.unhandled_reply.call_count, 0)
+        self.assertEqual([call[0][0].arguments[0] for call in reply_cb.call_args_list], [b"fail"])
         self.assertEqual((yield self.ask("plain")),
                          ["!plain[2] fail Not\\_connected\\_to\\_device\\_nowhere:5000"])
         yield self.client._connect()

@@ -277,7 +277,8 @@ class TestReadings(ManagerTestCase):
         yield self.ask("sensor-sampling", "an.int")
         yield self.ask("sensor-sampling", "no.such-sensor", "event")
         self.assertEqual(sensor.status(), Sensor.UNKNOWN)
-        self.assertEqual((yield self.ask("sensor-sampling", "a.float,an.int", "event")), ["!sensor-sampling ok"])
+        self.assertEqual((yield self.ask("sensor-sampling", "a.float,an.int", "event")),
+                         ["!sensor-sampling ok"])
         self.assertEqual(sensor.read()[1:], (Sensor.NOMINAL, 3))
 
     @testing.gen_test(timeout=LIMIT)
