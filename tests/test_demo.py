@@ -31,6 +31,8 @@ class TestDemo(unittest.TestCase):
         self.assertIn("-> fail Error in parameter 2 (b)", out)
         for sensor in ("mode", "on-target", "wind-speed", "steps", "azimuth"):
             self.assertTrue(re.search(r" s  {} +(nominal|warn|unknown)".format(sensor), out), sensor)
+        self.assertIn("dish.req.add(40, 2)               -> !add[4] ok 42\n", out)
+        self.assertIn("dish.sensor.mode.wait('stow')     -> True\n", out)
         self.assertTrue(out.endswith("done\n"))
 
     def test_serve_and_connect(self):

@@ -9,6 +9,7 @@ import time
 from katcp.client import BlockingClient
 from katcp.compat import lossy_str
 from katcp.core import Message
+from katcp.demo.control import control
 
 # Seconds for a connection, and for a device to say something in KATCP.
 CONNECT_TIMEOUT = 5
@@ -75,6 +76,8 @@ class Session(object):
         finally:
             self._client.stop()
             self._client.join(timeout=CONNECT_TIMEOUT)
+        if self._own and not control(self._host, self._port, _show):
+            raise DemoError("the device did not do what it was told")
         _show("done")
 
     def _check_listens(self):
