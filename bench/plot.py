@@ -15,6 +15,29 @@ BARS = [
 ]
 
 
+def bars(figures):
+    """Return what is drawn.
+
+    Parameters
+    ----------
+    figures : list of Figure
+
+    Returns
+    -------
+    list of (str, float or None, float or None)
+        Name, and how many times as fast as aiokatcp and katcp 0.9 we are, as far as that is known.
+    """
+    found = {(figure.bench, figure.sizes): figure for figure in figures}
+    result = []
+    for bench, sizes, label in BARS:
+        figure = found.get((bench, sizes))
+        ratios = [figure and figure.ratio(label, other) for other in (AIOKATCP, KATCP09)]
+        if any(ratios):
+            details = ", ".join(part for part in (sizes, "threads" if label == THREADS else "") if part)
+            result.append((bench + (" (%s)" % details if details else ""), ratios[0], ratios[1]))
+    return result
+
+
 def draw(figures, path):
     """Draw how many times as fast as others we are.
 
@@ -26,26 +49,19 @@ def draw(figures, path):
     """
     from matplotlib.figure import Figure as Picture
 
-    found = {(figure.bench, figure.sizes): figure for figure in figures}
-    bars = [(found[bench, sizes], label) for bench, sizes, label in BARS if (bench, sizes) in found]
-    picture = Picture(figsize=(8, 0.45 * len(bars) + 1.3), layout="constrained")
+    drawn = bars(figures)
+    picture = Picture(figsize=(8, 0.45 * len(drawn) + 1.3), layout="constrained")
     axes = picture.add_subplot()
-    for other, shift, colour in ((AIOKATCP, -0.2, "tab:blue"), (KATCP09, 0.2, "tab:orange")):
-        places = [(y, figure.ratio(label, other)) for y, (figure, label) in enumerate(bars)]
-        places = [(y, ratio) for y, ratio in places if ratio is not None]
-        drawn = axes.barh([y + shift for y, _ in places], [ratio for _, ratio in places], 0.38,
-                          color=colour, label="than " + other)
-        axes.bar_label(drawn, fmt="%.1f", padding=2, fontsize=8)
+    for column, other, shift, colour in ((1, AIOKATCP, -0.2, "tab:blue"), (2, KATCP09, 0.2, "tab:orange")):
+        places = [(y + shift, bar[column]) for y, bar in enumerate(drawn) if bar[column] is not None]
+        container = axes.barh([y for y, _ in places], [ratio for _, ratio in places], 0.38,
+                              color=colour, label="than " + other)
+        axes.bar_label(container, fmt="%.1f", padding=2, fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(bars)), [_name(figure, label) for figure, label in bars])
+    axes.set_yticks(range(len(drawn)), [bar[0] for bar in drawn])
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel("times as fast")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     picture.savefig(path)
-
-
-def _name(figure, label):
-    details = ", ".join(part for part in (figure.sizes, "threads" if label == THREADS else "") if part)
-    return figure.bench + (" (%s)" % details if details else "")

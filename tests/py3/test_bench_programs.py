@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from bench import __main__ as bench_main
-from bench import report
+from bench import plot, report
 from bench.contest import AIOKATCP, FLOOR, KATCP09, OURS, THREADS, Figure, Settings, take_turns
 from bench.processes import Listening, Program, ProgramFailed
 
@@ -27,6 +27,15 @@ class TestFigure(unittest.TestCase):
                    Figure("unheard-of", "", "us", {OURS: [1.0], AIOKATCP: [2.5]})]
         lines = report.verdicts(figures)
         self.assertEqual([line.split()[0] for line in lines], ["ok", "LESS"])
+
+    def test_what_is_drawn(self):
+        figures = [Figure("server.pipelined", "1 client", "us",
+                          {OURS: [1.0], THREADS: [2.0], KATCP09: [8.0]}),
+                   Figure("client.in-flight", "", "us", {OURS: [1.0], AIOKATCP: [2.5]}),
+                   Figure("codec", "4 arguments", "us", {OURS: [1.0]})]
+        self.assertEqual(plot.bars(figures), [("server.pipelined (1 client)", None, 8.0),
+                                              ("server.pipelined (1 client, threads)", None, 4.0),
+                                              ("client.in-flight", 2.5, None)])
 
 
 class TestTurns(unittest.TestCase):
