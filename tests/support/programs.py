@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,11 @@ def environment(path=()):
     return dict(os.environ, PYTHONPATH=os.pathsep.join([TOP] + list(path)), PYTHONUNBUFFERED="1")
 
 
+def _heed_interrupts():
+    # Shells have their background jobs ignore it, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program(object):
     """A Python program that runs until it ends or is stopped; output is native str.
 
@@ -23,7 +29,8 @@ class Program(object):
     def __init__(self, *args, **kwargs):
         self._process = subprocess.Popen(
             [sys.executable] + [str(arg) for arg in args], cwd=kwargs.get("cwd", TOP),
-            env=environment(kwargs.get("path", ())), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            env=environment(kwargs.get("path", ())), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=_heed_interrupts)
 
     def line(self):
         """The next line it prints; blocks until there is one."""
@@ -38,7 +45,7 @@ class Program(object):
 
     def interrupt(self):
         """What Ctrl-C does."""
-        self._process.send_signal(2)
+        self._process.send_signal(signal.SIGINT)
 
     def finish(self):
         """Wait for its end; return (exit status, the rest of its output, its errors)."""
