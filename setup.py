@@ -65,6 +65,8 @@ setup(
             "katcpcli; python_version >= '3.10'",
         ],
         "docs": ["sphinx"],
+        # What runs examples/notebook.ipynb without a browser.
+        "notebook": ["ipykernel", "nbclient", "nbformat"],
         "bench": ["aiokatcp; python_version >= '3.10'", "matplotlib; python_version >= '3.10'"],
     },
     zip_safe=False,

@@ -31,8 +31,9 @@ except AttributeError:
 
     tornado.testing.AsyncTestCase.__init__ = _init_without_test
 
-# Other implementations are talked to where they can be installed.  What is left out is said in the
-# report's header; KATCP_REQUIRE_PEERS (names, comma-separated) turns an absence into an error.
+# Other implementations, and the kernel of notebooks, are talked to where they can be installed.  What is
+# left out is said in the report's header; KATCP_REQUIRE_PEERS (names, comma-separated) turns an absence
+# into an error.
 _peers = {}
 
 
@@ -41,7 +42,7 @@ def _peer(name, present, where, *files):
         raise RuntimeError("{} has to be tested against, but it is missing ({})".format(name, where))
     _peers[name] = "tested" if present else "NOT tested: needs " + where
     if not present:
-        collect_ignore_glob.extend("peers/" + file for file in files)
+        collect_ignore_glob.extend(files)
 
 
 def _importable(name):
@@ -53,11 +54,13 @@ def _importable(name):
 
 
 _peer("aiokatcp", _importable("aiokatcp"), "Python 3.10 and 'pip install aiokatcp'",
-      "test_aiokatcp.py", "test_resource_on_aiokatcp.py")
-_peer("katcpcli", _importable("katcpcli"), "Python 3.10 and 'pip install katcpcli'", "test_katcpcli.py")
+      "peers/test_aiokatcp.py", "peers/test_resource_on_aiokatcp.py")
+_peer("katcpcli", _importable("katcpcli"), "Python 3.10 and 'pip install katcpcli'", "peers/test_katcpcli.py")
 _peer("katcp09", bool(os.environ.get("KATCP_PEER_PYTHON")),
       "KATCP_PEER_PYTHON, the path of a Python that has katcp 0.9.3, mock, and pytest before 8.2",
-      "test_katcp09.py", "test_resource_on_katcp09.py", "test_downstream_on_katcp09.py")
+      "peers/test_katcp09.py", "peers/test_resource_on_katcp09.py", "peers/test_downstream_on_katcp09.py")
+_peer("notebook", all([_importable(name) for name in ("ipykernel", "nbclient", "nbformat")]),
+      "Python 3.10 and 'pip install ipykernel nbclient nbformat'", "notebook/*")
 
 
 def pytest_report_header(config):
