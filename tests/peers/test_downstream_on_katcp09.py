@@ -15,8 +15,8 @@ class TestDownstreamOnKatcp09(unittest.TestCase):
         env = dict((name, value) for name, value in os.environ.items() if name != "PYTHONPATH")
         # It needs pytest before 8.2, and mock.
         process = subprocess.Popen(
-            [os.environ["KATCP_PEER_PYTHON"], "-B", "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull,
-             "--rootdir", ".", "--confcutdir", ".", "."],
+            [os.environ["KATCP_PEER_PYTHON"], "-B", "-m", "pytest", "-p", "no:cacheprovider",
+             "-c", os.devnull, "--rootdir", ".", "--confcutdir", ".", "."],
             cwd=DOWNSTREAM, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         out, _ = process.communicate()
         out = out.decode("utf-8", "replace")
