@@ -12,6 +12,7 @@ from tornado.testing import AsyncTestCase, gen_test
 import katcp
 from katcp import Message, ProtocolFlags, Sensor, compat, resource
 from katcp.core import AttrDict, DefaultAttrDict
+from katcp.inspecting_client import SyncError
 from katcp.resource_client import (
     ClientGroup, KATCPClientResource, KATCPClientResourceContainer, KATCPClientResourceRequest,
     KATCPClientResourceSensorsManager, KATCPReply, ReplyWrappedInspectingClientAsync,
@@ -330,7 +331,9 @@ class TestSensors(AsyncTestCase):
             self.assertEqual((yield made.set_sampling_strategy("bad", "event")), {"bad": "no"})
             self.assertEqual((yield made.set_sensor_listener("good", len)), {"good": len})
             self.assertEqual((yield made.set_sensor_listener("bad", len)), {"bad": "no"})
-        self.assertEqual(len(log.messages), 2)
+            self.assertEqual(len(log.messages), 2)
+            self.assertEqual((yield made._set_strategies({"good": 3, "bad": 3})), {"good": 3, "bad": "no"})
+        self.assertEqual(made._sensor_strategy_cache, {"good": 3, "bad": 3})
         good.register_listener.assert_called_once_with(len, reading=True)
 
     @gen_test
@@ -396,6 +399,13 @@ class TestSensors(AsyncTestCase):
         self.assertEqual(list(made.sensor), ["an_int"])
         self.assertEqual(log.messages, ["Cannot make an object for sensor bad"])
 
+    @gen_test
+    def test_lookups_that_the_device_does_not_answer(self):
+        made = with_fake_client(make_resource())
+        made._inspecting_client.future_get_sensor = lambda name: compat.done_future(exception=SyncError("x"))
+        with self.assertRaises(SyncError):
+            yield made._add_sensors(["an.int"])
+
     def test_nothing_started_yet(self):
         made = make_resource()
         made.set_sampling_strategy("an.int", "event")
@@ -415,6 +425,18 @@ class TestSensors(AsyncTestCase):
         self.assertEqual(made.set_sampling_strategy.call_args_list,
                          [mock.call("an_int", "event"), mock.call("another_int", "event")])
         self.assertEqual(len(log.messages), 1)
+
+    @gen_test
+    def test_subclasses_that_override_setting(self):
+        class Shouting(KATCPClientResource):
+            def set_sampling_strategy(self, sensor_name, strategy_and_parms):
+                return super(Shouting, self).set_sampling_strategy(sensor_name, strategy_and_parms.upper())
+
+        made = with_fake_client(make_resource(Shouting))
+        yield made._add_sensors(["an.int"])
+        yield made.set_sampling_strategies("int", "event")
+        made.sensor.an_int._manager.set_sampling_strategy.assert_called_once_with("an.int", "EVENT")
+        self.assertEqual(made._sensor_strategy_cache, {"an_int": "EVENT"})
 
     @gen_test
     def test_waiting(self):
@@ -466,6 +488,16 @@ class TestCollisions(AsyncTestCase):
             names.append(made.sensor.a_b.name)
             yield made._remove_sensors(names[-1:])
         self.assertEqual(names, ["a-b", "a.b", "a_b"])
+
+    @gen_test
+    def test_only_what_is_shown_is_found(self):
+        made = with_fake_client(make_resource())
+        with LogRecorder("katcp.resource_client"):
+            yield made._add_sensors(["a.b", "a-b"])
+        self.assertIs(made._exposed_sensors.get("a-b"), made.sensor.a_b)
+        self.assertIsNone(made._exposed_sensors.get("a.b"))
+        self.assertIsNone(made._exposed_sensors.get("c"))
+        self.assertEqual(sorted(made._exposed_sensors.names()), ["a-b", "a.b"])
 
     @gen_test
     def test_requests(self):

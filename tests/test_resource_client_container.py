@@ -255,8 +255,18 @@ class TestItems(AsyncTestCase):
             yield child._remove_sensors(["sensor-1"])
             self.assertEqual(container.req, {})
             self.assertNotIn("client1_sensor_1", container.sensor)
+            # As many as before, but others.
+            yield child._add_requests(["req-2"])
+            self.assertEqual(list(container.req), ["client1_req_2"])
+            yield child._remove_requests(["req-2"])
+            yield child._add_requests(["req-3"])
+            self.assertEqual(list(container.req), ["client1_req_3"])
+            child.sensor["sensor_4"] = dict.pop(child.sensor, "sensor_2")
+            container._child_add_sensors(child, ["sensor_4"])
+            self.assertIn("client1_sensor_4", container.sensor)
+            self.assertNotIn("client1_sensor_2", container.sensor)
             # Also what nobody tells of.
-            child.sensor["new"] = child.sensor.sensor_2
+            child.sensor["new"] = child.sensor.sensor_4
             self.assertIn("client1_new", container.sensor)
 
     def test_collisions(self):
@@ -298,6 +308,17 @@ class TestItems(AsyncTestCase):
         yield container.children.client1._remove_requests(["req-1"])
         yield container.children.another_client._remove_requests(["req-1"])
         self.assertEqual(group.req, {})
+
+    def test_groups_are_told(self):
+        container = make_container()
+        for group in container.groups.values():
+            group.client_updated = mock.Mock()
+        child = container.children.another_client
+        container._child_add_requests(child, ["a"])
+        container._child_remove_requests(child, ["a"])
+        container._child_add_sensors(child, ["a"])
+        self.assertEqual(container.groups.group_1_x.client_updated.call_args_list, [mock.call(child)] * 2)
+        self.assertFalse(container.groups.group2.client_updated.called)
 
 
 class TestWaiting(TimewarpAsyncTestCase):

@@ -85,6 +85,16 @@ class TestTransformFuture(AsyncTestCase):
         with self.assertRaises(compat.CANCELLED_ERRORS):
             transform_future(mock.Mock(), source).result()
 
+    def test_loop_source_that_is_cancelled(self):
+        for early in (True, False):
+            source = compat.new_future(self.io_loop)
+            if early and not source.cancel():  # tornado 4.5's cannot be
+                return
+            transformed = transform_future(mock.Mock(), source)
+            source.cancel()
+            with self.assertRaises(compat.CANCELLED_ERRORS):
+                transformed.result()
+
     @gen_test
     def test_waiting_coroutines_wake_up(self):
         for source in self.pending_futures():

@@ -286,6 +286,12 @@ class TestWait(TimewarpAsyncTestCase):
         self.assert_no_listeners()
 
     @timewarp_test
+    def test_quorum_of_nobody(self):
+        waiting = self.group.wait("an.int", 1, quorum=0, max_grace_period=0)
+        self.assertTrue(waiting.done())
+        self.assertTrue((yield waiting))
+
+    @timewarp_test
     def test_grace_until_the_timeout(self):
         waiting = self.group.wait("an.int", 1, timeout=5, quorum=1, max_grace_period=None)
         self.set(1, 0, 0)

@@ -18,7 +18,7 @@ from tests.support import mock
 from tests.support.inspecting_cases import timewarp_test
 from tests.support.logs import LogRecorder
 from tests.support.loop_contents import loop_contents
-from tests.support.resource_cases import BULK_PROTOCOL, ResourceTestCase, SensingDevice
+from tests.support.resource_cases import BULK_PROTOCOL, Recording, ResourceTestCase, SensingDevice
 
 # Seconds after which a test that hangs fails.
 LIMIT = 10
@@ -149,11 +149,14 @@ class TestStop(ResourceTestCase):
 
     @timewarp_test
     def test_restart_without_waiting(self):
-        made = yield self.synced_resource(controlled=True)
+        made = yield self.synced_resource(Recording, controlled=True)
+        del made.states[:]
         made.stop()
         made.start()
         self.assertEqual(made.state, "disconnected")
         yield made.until_synced()
+        # What the old client has to say is not heard any more.
+        self.assertEqual(made.states, ["disconnected", "disconnected", "syncing", "syncing", "synced"])
         yield self.iterations(50)
         self.assertEqual(made.state, "synced")
         self.assertTrue((yield made.req.watchdog()))
@@ -215,7 +218,7 @@ class TestNothingIsLeft(ResourceTestCase):
     @timewarp_test
     def test_stop_after_any_number_of_iterations(self):
         self.note_what_is_there()
-        for number in range(60):
+        for number in range(40):
             made = self.used_resource()
             made.start()
             made.until_not_synced()
@@ -397,9 +400,32 @@ class TestOtherThreads(unittest.TestCase):
         made.start()
         made.stop()
         self.manager.start(LIMIT)
-        self.in_loop(gen.moment.done)
+        self.assertIs(self.in_loop(made.until_stopped), True)
         self.assertEqual(self.device.server.connections_made, 0)
         self.assertEqual(made.state, "disconnected")
+
+    def test_until_stopped_before_it_has_begun(self):
+        made = self.make(started=False)
+        stopped = []
+        self.ioloop.add_callback(lambda: stopped.append(made.until_stopped()))
+        made.start()
+        self.manager.start(LIMIT)
+        self.in_loop(made.until_synced, 5)
+        self.assertFalse(stopped[0].done())
+        made.stop()
+        self.assertIs(self.in_loop(lambda: stopped[0]), True)
+        self.assertEqual(self.device.server.connections_made, 1)
+
+    def test_the_client_is_stopped_in_its_thread(self):
+        made = self.make(started=True)
+        made.start()
+        self.in_loop(made.until_synced, 5)
+        client, threads = made._inspecting_client, []
+        stop = client.stop
+        client.stop = lambda: (threads.append(compat.get_thread_ident()), stop())
+        made.stop()
+        self.in_loop(made.until_stopped, 5)
+        self.assertEqual(threads, [self.in_loop(compat.get_thread_ident)])
 
     def test_containers(self):
         self.manager.start(LIMIT)

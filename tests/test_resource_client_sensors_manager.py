@@ -177,6 +177,7 @@ class TestStrategies(ManagerTestCase):
             self.manager.drop_sampling_strategy(name)
             self.assertEqual(self.manager.get_sampling_strategy("an.int"), ("none",))
             self.assertEqual(self.manager._strategy_cache, {})
+            self.assertEqual(self.manager._get_strategy_cache_key("an_int"), "an_int")
         self.manager.drop_sampling_strategy("unknown")
         self.assertEqual(len(self.client.asked), 2)
 

@@ -11,22 +11,7 @@ from katcp.resource_client import KATCPClientResource
 from tests.support import mock
 from tests.support.inspecting_cases import timewarp_test
 from tests.support.logs import LogRecorder
-from tests.support.resource_cases import BULK_PROTOCOL, ResourceTestCase
-
-
-class Recording(KATCPClientResource):
-    """A resource that notes down its states."""
-
-    def __init__(self, *args, **kwargs):
-        super(Recording, self).__init__(*args, **kwargs)
-        self.states = []
-        set_state = self._state.set_state
-
-        def note_state(state):
-            self.states.append(state)
-            set_state(state)
-
-        self._state.set_state = note_state
+from tests.support.resource_cases import BULK_PROTOCOL, Recording, ResourceTestCase
 
 
 class TestSync(ResourceTestCase):
@@ -322,6 +307,9 @@ class TestStrategies(ResourceTestCase):
         self.device.update(b"an.int", b"4")
         yield sensor.wait(4)
         listener.assert_called_once_with(sensor, sensor.reading)
+        # When somebody asks for it, all are set once more.
+        yield made.reapply_sampling_strategies()
+        self.assertEqual(self.device.samplings, ["an.int period 2.5"] * 2)
 
     @timewarp_test
     def test_once_per_connection(self):

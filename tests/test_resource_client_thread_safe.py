@@ -256,7 +256,7 @@ class TestContainer(ThreadSafeTestCase):
         subject.favourite = subject.children.client_1
         subject.favourites = subject.groups.group_1
         self.assertEqual(wrapper.favourite.sensor.an_int.get_value(), 3)
-        self.assertTrue(wrapper.favourites.req.watchdog())
+        self.assertEqual(sorted(wrapper.favourites.req.watchdog()), ["client-1", "client.2"])
 
     def test_stopping(self):
         wrapper = self.container()

@@ -336,7 +336,6 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
             previous.set_state_callback(None)
             self._state.set_state("disconnected")
         self.ioloop = client.ioloop
-        self._state.bind(self.ioloop)
         if self._preset_protocol_flags:
             client.preset_protocol_flags(self._preset_protocol_flags)
         client.katcp_client.auto_reconnect_delay = self.auto_reconnect_delay
@@ -373,7 +372,6 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         if client is None:
             return
         self._started = False
-        self._state.bind(self._ioloop_set_to)
         if compat.runs_in_this_thread(client.ioloop) or not compat.ioloop_is_running(client.ioloop):
             client.stop()
         else:

@@ -74,7 +74,6 @@ class Exposure(object):
             if first != name:
                 hidden[name] = new
                 return identifier
-            hidden.pop(name, None)
             hidden[shown_name] = shown
         self._items[identifier] = new
         return identifier

@@ -220,10 +220,8 @@ class _WaitingGenerator(Waiter):
             self._wait_for(source)
 
     def _finished(self):
-        # It may have been cancelled.
-        generator, self._generator = self._generator, None
-        if generator is not None:
-            generator.close()
+        # It may have been cancelled: that ends the generator as well.
+        self._generator = None
         super(_WaitingGenerator, self)._finished()
 
 

@@ -177,7 +177,6 @@ class ClientGroup(object):
         """Put another client in the place of one; None for none."""
         clients = [replacement if known is client else known for known in self.clients]
         self.clients = tuple(known for known in clients if known is not None)
-        self._clients_dirty = True
 
     @property
     def req(self):

@@ -58,8 +58,7 @@ class ModelUpdates(object):
             yield self._remove_sensors(stale.get("sensors", ()))
             if model_changes:
                 yield self._update_model(model_changes)
-            if client is self._inspecting_client:
-                yield self.reapply_sampling_strategies()
+            yield self.reapply_sampling_strategies()
         finally:
             manager.end_model_update()
         if client is self._inspecting_client:

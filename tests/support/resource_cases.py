@@ -62,6 +62,21 @@ class SensingDevice(InspectableDevice):
         return Message.inform(inform, timestamp, 1, name, status, value)
 
 
+class Recording(KATCPClientResource):
+    """A resource that notes down its states."""
+
+    def __init__(self, *args, **kwargs):
+        super(Recording, self).__init__(*args, **kwargs)
+        self.states = []
+        set_state = self._state.set_state
+
+        def note_state(state):
+            self.states.append(state)
+            set_state(state)
+
+        self._state.set_state = note_state
+
+
 class ResourceTestCase(TimewarpAsyncTestCase):
     """Devices and resources on the loop of the test, the clock of which stands still unless it is moved."""
 
