@@ -6,6 +6,8 @@ import re
 import socket
 import unittest
 
+from katcp.__main__ import main
+from tests.support import mock
 from tests.support.programs import Program
 
 
@@ -77,8 +79,12 @@ class TestDemo(unittest.TestCase):
         self.assertIn("does not answer as a KATCP device", err)
 
     def test_bad_arguments(self):
-        for args in (["--connect", "nowhere"], ["--port", "99999"], ["--seconds", "nan"],
+        status, _, err = self.program("--connect", "nowhere").finish()
+        self.assertEqual(status, 2)
+        self.assertIn("usage:", err)
+        self.assertIn("invalid HOST:PORT value: 'nowhere'", err)
+        for args in (["--connect", ":5000"], ["--port", "99999"], ["--seconds", "nan"],
                      ["--serve", "--connect", "a:1"]):
-            status, _, err = self.program(*args).finish()
-            self.assertEqual(status, 2)
-            self.assertIn("usage:", err)
+            with mock.patch("argparse.ArgumentParser.error", side_effect=SystemExit) as error:
+                self.assertRaises(SystemExit, main, ["demo"] + args)
+            self.assertEqual(error.call_count, 1)

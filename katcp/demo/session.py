@@ -45,6 +45,10 @@ def _show(line):
     sys.stdout.flush()
 
 
+def _count(things, noun):
+    return "{} {}{}".format(len(things), noun, "" if len(things) == 1 else "s")
+
+
 class Session(object):
     """One visit to a device.
 
@@ -99,8 +103,8 @@ class Session(object):
         not_katcp = DemoError("{}:{} does not answer as a KATCP device".format(self._host, self._port))
         if not self._client.wait_connected(CONNECT_TIMEOUT):
             raise not_katcp
-        self._client.wait_protocol(timeout=CONNECT_TIMEOUT)
-        # Any reply will do: it is KATCP that is asked for, not this request.
+        # Any reply will do: it is KATCP that is asked for, not this request.  Whatever a device tells about
+        # itself it tells before.
         reply, _ = self._ask("watchdog", timeout=CONNECT_TIMEOUT)
         if not self._client.is_connected() or "timed out" in self._said(reply):
             raise not_katcp
@@ -112,7 +116,7 @@ class Session(object):
 
     def _list_requests(self):
         reply, informs = self._ask("help")
-        _show("\n{} requests".format(len(informs)))
+        _show("\n" + _count(informs, "request"))
         for inform in informs[:MAX_LISTED]:
             words = [lossy_str(argument) for argument in inform.arguments] + [""]
             summary = words[1].strip().split("\n")[0]
@@ -121,7 +125,7 @@ class Session(object):
 
     def _list_sensors(self):
         reply, informs = self._ask("sensor-list")
-        _show("\n{} sensors".format(len(informs)))
+        _show("\n" + _count(informs, "sensor"))
         for inform in informs[:MAX_LISTED]:
             name, description, units, kind = ([lossy_str(a) for a in inform.arguments] + [""] * 4)[:4]
             _show("  {:<24} {:<10} {:<6} {}".format(name, kind, units, description)[:110])
