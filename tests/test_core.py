@@ -60,9 +60,23 @@ class TestNames(unittest.TestCase):
             self.assertEqual(sensor.read().timestamp, 1235.5)
 
 
+# The package's own __init__ would import them all, in an order that works.
+IMPORT_EACH_FIRST = """
+import sys, types
+for module in sys.argv[1:]:
+    for name in list(sys.modules):
+        if name.split(".")[0] == "katcp":
+            del sys.modules[name]
+    sys.modules["katcp"] = types.ModuleType("katcp")
+    sys.modules["katcp"].__path__ = ["katcp"]
+    __import__("katcp." + module)
+"""
+
+
 class TestImportOrder(unittest.TestCase):
     def test_any_module_first(self):
-        for module in ("core", "kattypes", "sensor", "katcp_types", "text_types", "packing", "chaining",
-                       "compat", "errors", "protocol", "message", "handlers", "waiting"):
-            subprocess.check_call([sys.executable, "-W", "ignore", "-c", "import katcp." + module],
-                                  cwd=PROJECT)
+        subprocess.check_call(
+            [sys.executable, "-W", "ignore", "-c", IMPORT_EACH_FIRST, "core", "kattypes", "sensor",
+             "katcp_types", "text_types", "packing", "chaining", "compat", "errors", "protocol", "message",
+             "handlers", "waiting", "sampling", "server", "client", "resource_client", "testutils"],
+            cwd=PROJECT)
