@@ -54,13 +54,16 @@ def draw(figures, path):
     axes = picture.add_subplot()
     for column, other, shift, colour in ((1, AIOKATCP, -0.2, "tab:blue"), (2, KATCP09, 0.2, "tab:orange")):
         places = [(y + shift, bar[column]) for y, bar in enumerate(drawn) if bar[column] is not None]
-        container = axes.barh([y for y, _ in places], [ratio for _, ratio in places], 0.38,
+        # From 1, so that what is slower goes the other way.
+        container = axes.barh([y for y, _ in places], [ratio - 1 for _, ratio in places], 0.38, left=1,
                               color=colour, label="than " + other)
-        axes.bar_label(container, fmt="%.1f", padding=2, fontsize=8)
+        axes.bar_label(container, ["%.1f" % ratio for _, ratio in places], padding=2, fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(drawn)), [bar[0] for bar in drawn])
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("times as fast")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
