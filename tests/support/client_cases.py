@@ -48,11 +48,23 @@ class SilentListener(object):
 
 
 class CapturedLog(LogRecorder):
-    """A `LogRecorder` that leaves aside what is below a level."""
+    """A `LogRecorder` that leaves aside what is below a level.
+
+    Nobody else gets the records: test runners would keep them, and with them the objects whose end is
+    waited for.
+    """
 
     def __init__(self, name, level=logging.WARNING):
         super(CapturedLog, self).__init__(name)
         self.setLevel(level)
+
+    def __enter__(self):
+        self._logger.propagate = False
+        return super(CapturedLog, self).__enter__()
+
+    def __exit__(self, *exc_info):
+        super(CapturedLog, self).__exit__(*exc_info)
+        self._logger.propagate = True
 
 
 class Recorder(object):
