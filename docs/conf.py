@@ -17,6 +17,8 @@ napoleon_google_docstring = False
 # Attributes described in a class docstring are fields of it, not objects described a second time.
 napoleon_use_ivar = True
 exclude_patterns = ["_build"]
+# The same attribute of several classes is no question: the class at hand is meant.
+suppress_warnings = ["ref.python"]
 html_theme = "alabaster"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"show-inheritance": True}

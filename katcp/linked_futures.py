@@ -152,7 +152,6 @@ class Waiter(compat.LoopFuture):
             # Having given up is no mistake to be reported where nobody asks: look at it.
             self.exception()
 
-
     def change_demand(self, change):
         """Account for so many more who wait for this future, or fewer if `change` is negative."""
         changes = [(self, change)]

@@ -4,8 +4,6 @@ from __future__ import absolute_import, division, print_function
 
 import gc
 
-from tornado import gen
-
 from katcp import KatcpSyntaxError, Message, ProtocolFlags, Sensor
 from katcp.compat import PY2, TornadoFuture
 from katcp.inspecting_client import InspectingClientAsync, RequestType, SyncError

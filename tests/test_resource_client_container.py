@@ -80,7 +80,8 @@ class TestConstruction(AsyncTestCase):
         self.assertIs(container.sensors, container.sensor)
         self.assertTrue(container.is_active())
         self.assertFalse(container.is_connected())
-        for name in ("state", "synced", "until_state", "wait_connected", "drop_sampling_strategy", "versions"):
+        for name in ("state", "synced", "until_state", "wait_connected", "drop_sampling_strategy",
+                     "versions"):
             self.assertFalse(hasattr(container, name))
         self.assertEqual(
             repr(container),
@@ -386,7 +387,8 @@ class TestWaiting(TimewarpAsyncTestCase):
     def test_timeouts(self):
         self.set_states("synced", "syncing", "synced")
         with LogRecorder() as log:
-            waits = [self.container.until_synced(1), self.container.until_any_child_in_state("disconnected", 1),
+            waits = [self.container.until_synced(1),
+                     self.container.until_any_child_in_state("disconnected", 1),
                      self.container.until_all_children_in_state("synced", timeout=1)]
             yield self.set_ioloop_time(1)
             for wait in waits:
@@ -452,7 +454,8 @@ class TestSensors(AsyncTestCase):
             ("client1.sensor-1", "client1_sensor_1"), ("client1.sensor.2", "client1_sensor_2"),
             ("res-2.int.b.c", "res_2_int_b_c"), ("res-2.int.sensor-1", "res_2_int_sensor_1")])
         self.container.sensor.client1_sensor_1.set(1, Sensor.WARN, 2)
-        listed = yield self.container.list_sensors(r"-1", status="warn", use_python_identifiers=False, tuple=True)
+        listed = yield self.container.list_sensors(
+            r"-1", status="warn", use_python_identifiers=False, tuple=True)
         self.assertEqual(listed[0][:2], ("client1.sensor-1", 2))
         self.assertEqual(len(listed), 1)
 
@@ -461,7 +464,8 @@ class TestSensors(AsyncTestCase):
         for name, expected in (
                 ("client1_sensor_1", ("client1", "sensor_1")), ("client1.sensor_1", ("client1", "sensor_1")),
                 ("client1.sensor-1", ("client1", "sensor_1")), ("agg_sensor", ("client1", "agg_sensor")),
-                ("res-2.int.b.c", ("res_2_int", "b_c")), ("another.client.*1", ("another_client", "sensor_1"))):
+                ("res-2.int.b.c", ("res_2_int", "b_c")),
+                ("another.client.*1", ("another_client", "sensor_1"))):
             results = yield self.container.set_sampling_strategy(name, ["period", 1])
             resource_name = self.container.children[expected[0]].name
             self.assertEqual(results, {resource_name: {expected[1]: ["period", 1]}}, name)

@@ -64,7 +64,8 @@ class TestManager(ManagerTestCase):
         manager = KATCPClientResourceSensorsManager(mock.Mock(), "test")
         specced = mock.create_autospec(manager)
         specced.get_sampling_strategy("x")
-        KATCPClientResourceSensorsManager(mock.Mock(spec_set=ReplyWrappedInspectingClientAsync("", 0)), "test")
+        KATCPClientResourceSensorsManager(
+            mock.Mock(spec_set=ReplyWrappedInspectingClientAsync("", 0)), "test")
 
     @gen_test
     def test_with_a_mock_for_a_client_setting_fails(self):
@@ -161,7 +162,8 @@ class TestStrategies(ManagerTestCase):
             result = yield self.manager.set_sampling_strategy("an.int", 3)
             self.assertEqual(result, (False, "'int' object is not iterable"))
             results = yield self.manager.set_sampling_strategies({"an.int": 3, "x": "event"})
-        self.assertEqual(results, {"an.int": (False, "'int' object is not iterable"), "x": (True, ("event",))})
+        self.assertEqual(results, {"an.int": (False, "'int' object is not iterable"),
+                                   "x": (True, ("event",))})
         self.assertEqual(self.manager.get_sampling_strategy("an.int"), ("none",))
 
     @gen_test

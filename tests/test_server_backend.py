@@ -798,7 +798,6 @@ class TestSending(DeviceTests, unittest.TestCase):
         self.assertEqual(len(futures), 1)
         self.assertEqual(client.lines(1000), [b"#x %d" % i for i in range(1000)])
 
-
     def test_sent_messages_come_before_what_is_scheduled_after_them(self):
         # Otherwise coroutines, which go on in the thread of the loop, would overtake what they have sent
         # from the handler thread.

@@ -226,7 +226,7 @@ class _WaitingGenerator(Waiter):
 
 
 class _RunningGenerator(_WaitingGenerator):
-    """The future of a generator that does things: it resumes in the loop, and is kept by what it waits for."""
+    """The future of a generator that does things: resumed by the loop, kept by what it waits for."""
 
     _ioloop = None
 

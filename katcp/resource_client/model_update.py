@@ -180,4 +180,3 @@ def _modified(exposed, changes):
         if item is not None and hasattr(item, "update_description"):
             modified[name] = item
     return modified
-

@@ -281,4 +281,3 @@ class SensorPresets(object):
                 except Exception:
                     self._logger.exception("Exception trying to pre-set sensor listeners for sensor %s",
                                            identifier)
-

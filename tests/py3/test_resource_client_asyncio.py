@@ -41,12 +41,12 @@ class TestAsyncio(unittest.TestCase):
             await asyncio.wait_for(made.wait("an.int", 3), 5)
             replies = await asyncio.gather(made.req.watchdog(), made.req.help(), made.until_synced())
             self.assertTrue(all(replies))
-            done, pending = await asyncio.wait([made.until_not_synced()], timeout=0.01)
+            done, _ = await asyncio.wait([made.until_not_synced()], timeout=0.01)
             self.assertFalse(done)
             made.stop()
             await made.until_stopped()
             reference = weakref.ref(made)
-            made = replies = done = pending = None
+            made = replies = done = _ = None
             await asyncio.sleep(0)
             gc.collect()
             self.assertIsNone(reference())
@@ -56,7 +56,8 @@ class TestAsyncio(unittest.TestCase):
 
     def test_made_before_the_loop(self):
         for made in (self.make(), KATCPClientResourceContainer(dict(
-                name="a-container", clients={"client-1": dict(address=self.device.address, controlled=True)}))):
+                name="a-container",
+                clients={"client-1": dict(address=self.device.address, controlled=True)}))):
             async def use():
                 made.start()
                 await made.until_synced(LIMIT)

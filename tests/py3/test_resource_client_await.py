@@ -21,7 +21,8 @@ class TestAwaiting(ResourceTestCase):
         self.assertTrue(reply.reply_ok())
         self.assertEqual(await made.sensor.an_int.get_value(), 3)
         self.assertEqual(await made.sensor.a_string.set_strategy("event"), (True, ("event",)))
-        self.assertEqual(await made.set_sampling_strategies("", "auto"), {"an_int": "auto", "a_string": "auto"})
+        self.assertEqual(await made.set_sampling_strategies("", "auto"),
+                         {"an_int": "auto", "a_string": "auto"})
         self.assertEqual(await made.set_sensor_listener("an.int", len), {"an_int": len})
         self.assertEqual(len(await made.list_sensors()), 2)
         self.assertEqual(len(await made.list_sensors(refresh=True)), 2)

@@ -217,7 +217,7 @@ class TestWhatIsLeftOnAManagedLoop(unittest.TestCase):
         with LogRecorder() as log:
             manager.stop().result(5)
             manager.join(5)
-            del kept
+            kept = None
         self.assertEqual(sorted(ended), ["generator", "task"])
         self.assertTrue(ioloop.asyncio_loop.is_closed())
         errors = [record.getMessage() for record in log.records if record.levelname == "ERROR"]
