@@ -30,3 +30,9 @@ class TestExamples(unittest.TestCase):
         self.assertTrue(client.blocking_request(Message.request("cool"))[0].reply_ok())
         device.interrupt()
         self.assertEqual(device.finish()[0], 0)
+
+    def test_asyncio_control_on_async_device(self):
+        device = self.program("examples/async_device.py", 0)
+        status, out, err = self.program("examples/asyncio_control.py", "127.0.0.1", device.port()).finish()
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out, "20.0 degC\nhalf of the way\nheat: 30.0\nall succeeded: True\ncold again\n")
