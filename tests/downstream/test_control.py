@@ -18,7 +18,16 @@ from acu.control import AntennaControl, ArrayControl, ControlError
 from acu.device import AntennaPositioner, HintingPositioner
 from acu.weather import WeatherMast
 
-logging.getLogger("katcp").addHandler(TestLogHandler())
+log_handler = TestLogHandler()
+
+
+def setUpModule():
+    logging.getLogger("katcp").addHandler(log_handler)
+
+
+def tearDownModule():
+    logging.getLogger("katcp").removeHandler(log_handler)
+
 
 LIMIT = 10
 

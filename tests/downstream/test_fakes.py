@@ -16,7 +16,16 @@ from katcp.testutils import SensorComparisonMixin, TestLogHandler, TestUtilMixin
 
 from acu.control import AntennaControl, ControlError, antenna_spec
 
-logging.getLogger("katcp").addHandler(TestLogHandler())
+log_handler = TestLogHandler()
+
+
+def setUpModule():
+    logging.getLogger("katcp").addHandler(log_handler)
+
+
+def tearDownModule():
+    logging.getLogger("katcp").removeHandler(log_handler)
+
 
 LIMIT = 10
 

@@ -17,7 +17,16 @@ from katcp.testutils import TestLogHandler, TestUtilMixin, get_ident, start_thre
 from acu.control import Operator, antenna_spec
 from acu.device import AntennaPositioner
 
-logging.getLogger("katcp").addHandler(TestLogHandler())
+log_handler = TestLogHandler()
+
+
+def setUpModule():
+    logging.getLogger("katcp").addHandler(log_handler)
+
+
+def tearDownModule():
+    logging.getLogger("katcp").removeHandler(log_handler)
+
 
 LIMIT = 10
 

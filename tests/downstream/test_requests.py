@@ -14,7 +14,15 @@ from katcp.testutils import (AsyncWaitingMock, ClientConnectionTest, TestLogHand
 from acu.device import AntennaPositioner, AsyncPositioner
 
 log_handler = TestLogHandler()
-logging.getLogger("katcp").addHandler(log_handler)
+
+
+def setUpModule():
+    logging.getLogger("katcp").addHandler(log_handler)
+
+
+def tearDownModule():
+    logging.getLogger("katcp").removeHandler(log_handler)
+
 
 LIMIT = 10
 

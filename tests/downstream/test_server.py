@@ -15,7 +15,16 @@ from katcp.testutils import (BlockingTestClient, SensorTransitionStatusWaiter, S
 from acu.device import AntennaPositioner, AsyncPositioner, HintingPositioner
 from acu.weather import WeatherMast
 
-logging.getLogger("katcp").addHandler(TestLogHandler())
+log_handler = TestLogHandler()
+
+
+def setUpModule():
+    logging.getLogger("katcp").addHandler(log_handler)
+
+
+def tearDownModule():
+    logging.getLogger("katcp").removeHandler(log_handler)
+
 
 LIMIT = 10
 
