@@ -92,14 +92,23 @@ class Peer(object):
             cwd=os.path.dirname(os.path.abspath(__file__)))
 
     def timed_round(self):
-        """Return how long the peer's round took, in seconds."""
-        self._process.stdin.write(b"round\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        """Return how long the peer's round took, in seconds; raises EOFError if it has ended."""
+        try:
+            self._process.stdin.write(b"round\n")
+            self._process.stdin.flush()
+        except (IOError, OSError):
+            raise EOFError("the peer has ended")
+        line = self._process.stdout.readline()
+        if not line:
+            raise EOFError("the peer has ended")
+        return float(line)
 
     def close(self):
         """End the peer."""
-        self._process.stdin.close()
+        try:
+            self._process.stdin.close()
+        except (IOError, OSError):  # it has ended already
+            pass
         self._process.wait()
         self._process.stdout.close()
 

@@ -136,6 +136,11 @@ def take_turns(contestants, rounds, run):
     -------
     dict
         Label -> samples; if `run` returns dicts, metric -> label -> samples.
+
+    Raises
+    ------
+    ProgramFailed
+        If nobody is left.
     """
     results = OrderedDict()
     contestants = OrderedDict(contestants)
@@ -143,7 +148,7 @@ def take_turns(contestants, rounds, run):
         for label, contestant in list(contestants.items()):
             try:
                 measured = run(label, contestant)
-            except ProgramFailed as error:
+            except (ProgramFailed, EOFError) as error:
                 print("%s is out: %s" % (label, error))
                 del contestants[label]
                 continue
@@ -154,4 +159,6 @@ def take_turns(contestants, rounds, run):
             for metric, value in measured.items():
                 if value is not None:
                     results.setdefault(metric, OrderedDict()).setdefault(label, []).append(value)
+    if not results:
+        raise ProgramFailed("nobody is left")
     return results[None] if None in results else results

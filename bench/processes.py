@@ -52,8 +52,11 @@ class Program:
 
     def ask(self, do, **what):
         """Have an order carried out and return the answer (dict)."""
-        self._process.stdin.write(json.dumps(dict(what, do=do)).encode() + b"\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(dict(what, do=do)).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise ProgramFailed("%s ended" % self.name)
         return self.answer()
 
     def answer(self):
@@ -96,7 +99,10 @@ class Program:
 
     def close(self):
         """End the program, the hard way if it does not want to."""
-        self._process.stdin.close()
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:  # it has ended already, with an order unread
+            pass
         try:
             self._process.wait(END_PATIENCE)
         except subprocess.TimeoutExpired:

@@ -43,6 +43,13 @@ class TestCodec(unittest.TestCase):
         finally:
             peer.close()
 
+    def test_a_peer_that_has_ended(self):
+        peer = codec.Peer(sys.executable, 10, 1, path=CHECKOUT)
+        peer._process.kill()
+        peer._process.wait()
+        self.assertRaises(EOFError, peer.timed_round)
+        peer.close()
+
     def test_command(self):
         output = subprocess.check_output(
             [sys.executable, "-m", "bench.codec", "--messages", "20", "--rounds", "2"], cwd=CHECKOUT)

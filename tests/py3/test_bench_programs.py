@@ -65,6 +65,24 @@ class TestTurns(unittest.TestCase):
         self.assertEqual(results, {"a": [1.0, 1.0]})
         self.assertEqual(output.getvalue(), "b is out: broken\n")
 
+    def test_when_all_are_out(self):
+        def run(label, contestant):
+            raise EOFError("gone")
+
+        with contextlib.redirect_stdout(io.StringIO()), self.assertRaises(ProgramFailed):
+            take_turns({"a": None}, 2, run)
+
+
+class TestEndedProgram(unittest.TestCase):
+    def test_a_program_that_has_ended_is_reported_and_closed_in_peace(self):
+        with Program("sensor_katcp.py") as program:
+            program._process.kill()
+            program._process.wait()
+            with self.assertRaises(ProgramFailed):
+                program.ask("set_value", count=1, observers=0)
+            with self.assertRaises(ProgramFailed):
+                program.ask("set_value", count=1, observers=0)
+
 
 class TestServersUnderLoad(unittest.TestCase):
     def load(self, *device):
