@@ -22,6 +22,7 @@ from katcp.server import AsyncDeviceServer, ClientConnection, DeviceServer
 from tests.support import mock
 from tests.support.devices import Device4, Device5, Device51, ServerTests, in_all_modes
 from tests.support.raw_client import RawClient
+from tests.support.sampling import in_thread
 
 FLAGS = {
     # class of the device -> flags that ?version-list and the greeting show
@@ -438,9 +439,7 @@ class TestAsyncDeviceServer(tornado.testing.AsyncTestCase):
 
     def test_made_in_a_thread_without_loop(self):
         made = []
-        thread = threading.Thread(target=lambda: made.append(self.make()))
-        thread.start()
-        thread.join()
+        in_thread(lambda: made.append(self.make()))
         self.assertEqual(len(made), 1)
 
     def test_another_loop_may_be_set(self):

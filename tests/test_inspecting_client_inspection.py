@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import unittest
 
+import tornado.testing
 from tornado import gen
 
 from katcp import Message
@@ -18,10 +19,11 @@ AN_INT = {"description": "An Integer.", "units": "count", "sensor_type": "intege
 A_STRING = {"description": "A String.", "units": "", "sensor_type": "string", "params": []}
 
 
-class TestIndexByHand(unittest.TestCase):
+class TestIndexByHand(tornado.testing.AsyncTestCase):
     """The methods for those who keep an index themselves."""
 
     def setUp(self):
+        super(TestIndexByHand, self).setUp()
         self.client = InspectingClientAsync("", 0)
 
     def test_update_index(self):

@@ -7,7 +7,7 @@ import logging
 import os
 import unittest
 
-import tornado
+import tornado.testing
 
 import katcp.sampling
 from katcp import sampling
@@ -94,8 +94,9 @@ class TestFormatInform(unittest.TestCase):
             self.assertRaises(ValueError, function, Sensor.float("a.float"), 1, 1, None)
 
 
-class TestConstruction(unittest.TestCase):
+class TestConstruction(tornado.testing.AsyncTestCase):
     def setUp(self):
+        super(TestConstruction, self).setUp()
         self.sensors = {
             "int": Sensor.integer("an.int"), "float": Sensor.float("a.float"),
             "ts": Sensor.timestamp("a.ts"), "str": Sensor.string("a.str"),

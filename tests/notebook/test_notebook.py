@@ -1,5 +1,6 @@
 """The example notebook, run cell by cell in a kernel of its own."""
 
+import asyncio
 import os
 import unittest
 
@@ -29,7 +30,7 @@ class TestNotebook(unittest.TestCase):
         client = NotebookClient(notebook, timeout=60, kernel_name="python3",
                                 resources={"metadata": {"path": EXAMPLES}})
         # Raises what a cell raises.
-        client.execute(env=environment())
+        asyncio.run(client.async_execute(env=environment()))
         cells = {cell.id: cell for cell in notebook.cells}
         self.assertEqual(result_of(cells["resource"]), "['rain', 'wind_speed']")
         self.assertRegex(printed_by(cells["request"]), r"^!set-rain-gauge\[\d+\] ok 4.5\n$")

@@ -5,6 +5,8 @@ import gc
 import unittest
 import weakref
 
+import tornado.ioloop
+
 from katcp.inspecting_client import InspectingClientAsync
 from tests.support.client_cases import CapturedLog
 from tests.support.inspectable_device import InspectableDevice
@@ -75,6 +77,7 @@ class TestAwait(unittest.TestCase):
             self.assertIs(await client.until_stopped(), True)
             self.assertEqual(self.callback.states, "TFFF TFTT TTFT TFFF TFFT TTFT FFFF")
 
+        self.addCleanup(tornado.ioloop.IOLoop.current().close)
         run(use(self.make_client()))
 
     def test_timeouts_run_on_this_loop(self):

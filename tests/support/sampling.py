@@ -6,7 +6,7 @@ import threading
 
 from tornado import testing
 
-from katcp.compat import get_thread_ident
+from katcp.compat import current_ioloop, get_thread_ident
 from katcp.sensor import Sensor
 from tests.support.clock import TimewarpAsyncTestCase
 
@@ -23,6 +23,11 @@ def in_thread(function, *args):
             function(*args)
         except Exception as error:
             errors.append(error)
+        finally:
+            # Tornado makes one for a thread that asks for it.
+            ioloop = current_ioloop()
+            if ioloop is not None:
+                ioloop.close()
 
     thread = threading.Thread(target=run)
     thread.start()
