@@ -68,6 +68,27 @@ class TestCoroutineGuard(unittest.TestCase):
             del ioloop.add_callback, ioloop.add_future
         self.assertTrue(finished.wait(TIMEOUT))
 
+    def test_timers_of_another_thread(self):
+        loop_thread = LoopThread(self)
+        ioloop = loop_thread.ioloop
+        loop_thread.sync(ioloop.add_callback)
+        compat.make_ioloop_current(ioloop)
+        self.addCleanup(compat.make_ioloop_current, None)
+        fired = []
+        for cancelled in (ioloop.call_later(0, fired.append, 1), ioloop.call_later(1000, fired.append, 2)):
+            ioloop.remove_timeout(cancelled)
+        armed = ioloop.call_later(1000, fired.append, 3)
+        loop_thread.sync(ioloop.add_callback)
+        ioloop.remove_timeout(armed)
+        done = threading.Event()
+        ioloop.call_later(0.001, done.set)
+        self.assertTrue(done.wait(TIMEOUT))
+        if not compat.ON_ASYNCIO and hasattr(ioloop, "_timeouts"):
+            loop_thread.sync(ioloop.add_callback)
+            self.assertEqual([timeout for timeout in ioloop._timeouts if timeout.callback], [])
+        self.assertNotIn(2, fired)
+        self.assertNotIn(3, fired)
+
     def test_twice_is_once(self):
         loop_thread = LoopThread(self)
         for _ in range(2):

@@ -32,6 +32,29 @@ def _runner_among(callables):
     return None
 
 
+class _TimerFromElsewhere(object):
+    """Handle of a timer that a thread asked for which does not run the loop."""
+
+    def __init__(self, ioloop, arm):
+        self._ioloop = ioloop
+        self._arm = arm
+        self._timeout = None
+        self._cancelled = False
+        ioloop.add_callback(self._arm_in_loop)
+
+    def _arm_in_loop(self):
+        if not self._cancelled:
+            self._timeout = self._arm()
+
+    def cancel(self):
+        self._cancelled = True
+        self._ioloop.add_callback(self._disarm_in_loop)
+
+    def _disarm_in_loop(self):
+        if self._timeout is not None:
+            self._ioloop.remove_timeout(self._timeout)
+
+
 class CoroutineGuard(object):
     """What makes an ioloop patient; goes before the ioloop's own class."""
 
@@ -51,6 +74,27 @@ class CoroutineGuard(object):
             if runner is not None or getattr(callback, "__module__", None) == "tornado.gen":
                 callback = partial(self._go_on_when_free, runner, callback)
         super(CoroutineGuard, self).add_future(future, callback)
+
+    def call_at(self, when, callback, *args, **kwargs):
+        arm = partial(super(CoroutineGuard, self).call_at, when, callback, *args, **kwargs)
+        # Loops keep their timers in a heap that one thread alone may touch, and do not wake up for a
+        # new one from another; those of `tolerant_loop` see to that themselves.
+        asyncio_loop = getattr(self, "asyncio_loop", None)
+        if asyncio_loop is None:
+            thread = getattr(self, "_thread_ident", None)
+        elif hasattr(asyncio_loop, "forgives_other_threads"):
+            thread = None
+        else:
+            thread = getattr(asyncio_loop, "_thread_id", None)
+        if thread is None or thread == get_thread_ident():
+            return arm()
+        return _TimerFromElsewhere(self, arm)
+
+    def remove_timeout(self, timeout):
+        if isinstance(timeout, _TimerFromElsewhere):
+            timeout.cancel()
+        else:
+            super(CoroutineGuard, self).remove_timeout(timeout)
 
     def _go_on_when_free(self, runner, callback, *args):
         self._guarded_thread = get_thread_ident()
