@@ -21,7 +21,7 @@ RUNNERS = {
 
 
 class TestExamples(unittest.TestCase):
-    def run_tests(self, name):
+    def execute(self, name):
         command, number = RUNNERS[name]
         argument = name if "pytest" in command else name[:-len(".py")]
         program = Program(*(command + [argument]), cwd=os.path.join(TOP, EXAMPLES),
@@ -33,13 +33,13 @@ class TestExamples(unittest.TestCase):
         self.assertEqual(int(ran.group(1) or ran.group(2)), number, out + err)
 
     def test_device(self):
-        self.run_tests("test_weather_station.py")
+        self.execute("test_weather_station.py")
 
     def test_program(self):
-        self.run_tests("test_wind_guard.py")
+        self.execute("test_wind_guard.py")
 
     def test_pytest(self):
-        self.run_tests("test_with_pytest.py")
+        self.execute("test_with_pytest.py")
 
 
 class TestPage(unittest.TestCase):
