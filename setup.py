@@ -64,7 +64,7 @@ setup(
             "aiokatcp; python_version >= '3.10'",
             "katcpcli; python_version >= '3.10'",
         ],
-        "docs": ["sphinx"],
+        "docs": ["sphinx", "pytest"],  # pytest for the API page of its plugin
         # What runs examples/notebook.ipynb without a browser.
         "notebook": ["ipykernel", "nbclient", "nbformat"],
         "bench": ["aiokatcp; python_version >= '3.10'", "matplotlib; python_version >= '3.10'"],
