@@ -48,13 +48,20 @@ class TestDemo(unittest.TestCase):
         server.interrupt()
         self.assertEqual(server.finish()[0], 0)
 
+    def test_reader_that_has_seen_enough(self):
+        program = self.program("--seconds", "0.1")
+        program.line()
+        program.close_output()
+        status, _, err = program.finish()
+        self.assertEqual((status, err), (1, ""))
+
     def test_port_taken(self):
         listener = self.listener()
         listener.listen(1)
         port = listener.getsockname()[1]
         status, _, err = self.program("--serve", "--port", port).finish()
         self.assertEqual(status, 1)
-        self.assertIn("error: cannot listen on port %d: " % port, err)
+        self.assertIn("error: cannot listen on 127.0.0.1:%d: " % port, err)
         self.assertNotIn("Traceback", err)
 
     def test_connection_refused(self):

@@ -6,7 +6,9 @@ Without options the two meet over TCP in one process; with ``--serve`` the devic
 
 from __future__ import absolute_import, division, print_function
 
+import errno
 import logging
+import os
 import sys
 
 from katcp.demo.device import DemoDish
@@ -23,6 +25,9 @@ def add_parser(commands):
                        help="keep the example device up for others to connect to, until interrupted")
     faces.add_argument("--connect", metavar="HOST:PORT", type=_address,
                        help="drive the KATCP device (version 4 or 5) that listens there")
+    parser.add_argument("--host", default="127.0.0.1",
+                        help="address that the example device listens on (default: %(default)s, for this "
+                             "machine alone; 0.0.0.0 for all)")
     parser.add_argument("--port", type=_port, default=0,
                         help="port of the example device (default: a free one)")
     parser.add_argument("--seconds", type=_seconds, default=5.0,
@@ -69,7 +74,7 @@ def run(args):
         if args.connect:
             Session(*args.connect).run(args.seconds)
             return 0
-        device = _start_device(args.port)
+        device = _start_device(args.host, args.port)
         try:
             if args.serve:
                 _serve(device)
@@ -83,17 +88,23 @@ def run(args):
         sys.stdout.flush()
         print("error: {}".format(error), file=sys.stderr)
         return 1
+    except EnvironmentError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        # Who reads the output has seen enough; what is left of it has to go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("\ninterrupted")
         return 0 if args.serve else 130
 
 
-def _start_device(port):
-    device = DemoDish("127.0.0.1", port)
+def _start_device(host, port):
+    device = DemoDish(host, port)
     try:
         device.start(timeout=5)
     except (OSError, IOError) as error:
-        raise DemoError("cannot listen on port {}: {}".format(port, error.strerror or error))
+        raise DemoError("cannot listen on {}:{}: {}".format(host, port, error.strerror or error))
     return device
 
 

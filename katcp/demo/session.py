@@ -17,6 +17,7 @@ ANSWER_TIMEOUT = 10
 # How much is shown of a device nobody knows beforehand.
 MAX_LISTED = 25
 MAX_WATCHED = 10
+MAX_WIDTH = 110
 
 
 class DemoError(Exception):
@@ -43,6 +44,10 @@ def _show(line):
     except UnicodeEncodeError:  # a terminal that cannot show what the device said
         print(line.encode("ascii", "backslashreplace").decode("ascii"))
     sys.stdout.flush()
+
+
+def _show_short(line):
+    _show(line if len(line) <= MAX_WIDTH else line[:MAX_WIDTH - 3] + "...")
 
 
 def _count(things, noun):
@@ -120,7 +125,7 @@ class Session(object):
         for inform in informs[:MAX_LISTED]:
             words = [lossy_str(argument) for argument in inform.arguments] + [""]
             summary = words[1].strip().split("\n")[0]
-            _show("  ?{:<24} {}".format(words[0], summary)[:110])
+            _show_short("  ?{:<24} {}".format(words[0], summary))
         self._show_left_out(informs)
 
     def _list_sensors(self):
@@ -128,7 +133,7 @@ class Session(object):
         _show("\n" + _count(informs, "sensor"))
         for inform in informs[:MAX_LISTED]:
             name, description, units, kind = ([lossy_str(a) for a in inform.arguments] + [""] * 4)[:4]
-            _show("  {:<24} {:<10} {:<6} {}".format(name, kind, units, description)[:110])
+            _show_short("  {:<24} {:<10} {:<6} {}".format(name, kind, units, description))
         self._show_left_out(informs)
         return [(inform.arguments[0], inform.arguments[3]) for inform in informs
                 if len(inform.arguments) >= 4]

@@ -47,14 +47,19 @@ class Program(object):
         """What Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
+    def close_output(self):
+        """Read no more of what it prints, as ``head`` does in the end."""
+        self._process.stdout.close()
+        self._process.stdout = None
+
     def finish(self):
         """Wait for its end; return (exit status, the rest of its output, its errors)."""
         out, err = self._process.communicate()
-        return self._process.returncode, out.decode("utf-8"), err.decode("utf-8")
+        return self._process.returncode, (out or b"").decode("utf-8"), err.decode("utf-8")
 
     def kill(self):
         """For clean-up: end it if it has not ended, and close its pipes."""
         if self._process.poll() is None:
             self._process.kill()
-        if not self._process.stdout.closed:
+        if not self._process.stderr.closed:
             self._process.communicate()
