@@ -12,7 +12,6 @@ import functools
 import logging
 import sys
 import threading
-import weakref
 from timeit import default_timer
 
 from katcp import compat
@@ -149,8 +148,9 @@ def _copy_outcome(target, source):
     compat.copy_outcome(source, target)
 
 
-# {ioloop: set of who wants to know when it is closed}
-_watchers = weakref.WeakKeyDictionary()
+# Who wants to know when an ioloop is closed is a set in an attribute of the loop.  Most watchers refer to
+# their loop: anywhere else, a loop that nobody ever closes would be kept for ever, and all that is on it.
+_WATCHERS = "_katcp_watchers"
 _watchers_lock = threading.Lock()
 
 
@@ -164,19 +164,19 @@ def watch_loop(ioloop, watcher):
         It is kept until then; see `unwatch_loop`.
     """
     with _watchers_lock:
-        _watchers.setdefault(ioloop, set()).add(watcher)
+        vars(ioloop).setdefault(_WATCHERS, set()).add(watcher)
 
 
 def unwatch_loop(ioloop, watcher):
     """Undo `watch_loop`; nothing happens if there is nothing to undo."""
     with _watchers_lock:
-        _watchers.get(ioloop, set()).discard(watcher)
+        vars(ioloop).get(_WATCHERS, set()).discard(watcher)
 
 
 def loop_has_ended(ioloop):
     """Tell all who watch `ioloop` that it is closed; called by whoever closes it."""
     with _watchers_lock:
-        watchers = list(_watchers.pop(ioloop, ()))
+        watchers = list(vars(ioloop).pop(_WATCHERS, ()))
     for watcher in watchers:
         try:
             watcher.loop_has_ended()

@@ -1,8 +1,10 @@
 from __future__ import absolute_import, division, print_function
 
+import gc
 import threading
 import traceback
 import unittest
+import weakref
 
 import tornado.gen
 
@@ -184,7 +186,7 @@ class TestLoopCall(LoopThreadTestCase):
         with self.assertRaises(SystemExit):
             LoopCall(self.ioloop, exit_, ()).wait(5)
         self.assertEqual(LoopCall(self.ioloop, later, ("3",)).wait(5), 3)
-        self.assertEqual(list(handover._watchers.get(self.ioloop, ())), [])
+        self.assertEqual(list(vars(self.ioloop)[handover._WATCHERS]), [])
 
     def test_timeout(self):
         self.start_loop()
@@ -210,7 +212,7 @@ class TestLoopCall(LoopThreadTestCase):
         self.assertEqual(len(log.records), 1)
         self.assertIn("nobody waits", log.messages[0])
         self.assertIs(log.records[0].exc_info[0], KeyError)
-        self.assertEqual(list(handover._watchers.get(self.ioloop, ())), [])
+        self.assertEqual(list(vars(self.ioloop)[handover._WATCHERS]), [])
 
     def test_a_timeout_of_the_function_itself(self):
         def fail():
@@ -253,6 +255,16 @@ class TestLoopCall(LoopThreadTestCase):
         watcher.loop_has_ended.assert_called_once_with()
         self.assertFalse(other.loop_has_ended.called)
         handover.unwatch_loop(self.ioloop, other)
+
+    def test_a_watched_loop_that_is_never_reported_as_closed(self):
+        ioloop = compat.new_ioloop()
+        watcher = mock.Mock(ioloop=ioloop)
+        handover.watch_loop(ioloop, watcher)
+        references = weakref.ref(ioloop), weakref.ref(watcher)
+        ioloop.close()
+        del ioloop, watcher
+        gc.collect()
+        self.assertEqual([reference() for reference in references], [None, None])
 
     def test_a_closed_loop(self):
         self.ioloop.close()
