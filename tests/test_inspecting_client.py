@@ -402,7 +402,7 @@ class TestWithServer(ServerTestCase):
             yield getattr(client, until)()
 
         ioloop.run_sync(use)
-        ioloop.close()
+        ioloop.close(all_fds=True)
 
     def test_another_loop_than_the_current_one(self):
         ioloop = new_ioloop()

@@ -5,8 +5,7 @@ import gc
 import unittest
 import weakref
 
-import tornado.ioloop
-
+from katcp.compat import current_ioloop
 from katcp.inspecting_client import InspectingClientAsync
 from tests.support.client_cases import CapturedLog
 from tests.support.inspectable_device import InspectableDevice
@@ -77,8 +76,11 @@ class TestAwait(unittest.TestCase):
             self.assertIs(await client.until_stopped(), True)
             self.assertEqual(self.callback.states, "TFFF TFTT TTFT TFFF TFFT TTFT FFFF")
 
-        self.addCleanup(tornado.ioloop.IOLoop.current().close)
-        run(use(self.make_client()))
+        client = self.make_client()
+        made = current_ioloop()
+        if made is not None:
+            self.addCleanup(made.close)
+        run(use(client))
 
     def test_timeouts_run_on_this_loop(self):
         async def use():
