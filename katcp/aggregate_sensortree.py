@@ -2,13 +2,12 @@
 
 from __future__ import absolute_import, division, print_function
 
-import logging
-
 from katcp.compat import get_thread_ident
-from katcp.generic_sensortree import CycleError, GenericSensorTree, call_for_each
+from katcp.generic_sensortree import GenericSensorTree, call_for_each, log
 
-# The name under which users know these messages.
-log = logging.getLogger("katcp.sensortree")
+
+class NoRuleError(KeyError):
+    """A sensor has no rule, or one that is waiting for children."""
 
 
 class AggregateSensorTree(GenericSensorTree):
@@ -29,6 +28,8 @@ class AggregateSensorTree(GenericSensorTree):
         self._incomplete_aggregates = {}
         # Name -> sensor
         self._registered_sensors = {}
+        # Parent -> (rule, children) for the last run of a rule that is not in force any more
+        self._last_rules = {}
         # Parent -> list of [thread, whether to run again] for each run of its rule going on
         self._runs = {}
 
@@ -68,17 +69,31 @@ class AggregateSensorTree(GenericSensorTree):
                 other[1] = other[1] or other[0] != run[0]
             runs.append(run)
         try:
-            while True:
-                run[1] = False
-                rule_function, children = self._aggregates[parent]
+            rule = self._find_rule(parent)
+            while rule is not None:
+                rule_function, children = rule
                 rule_function(parent, children)
                 with self._lock:
                     if not run[1]:
                         self._forget_run(parent, run)
                         return
+                    run[1] = False
+                    rule = self._present_rule(parent)
         finally:
             with self._lock:
                 self._forget_run(parent, run)
+
+    def _is_excused(self, error, parent, child):
+        # There may be a rule again. Whoever put it in force applies it.
+        return (super(AggregateSensorTree, self)._is_excused(error, parent, child)
+                or isinstance(error, NoRuleError) and error.args == (parent,) and parent in self._aggregates)
+
+    def _present_rule(self, parent):
+        """Return the rule of a parent and the children that it has now, all of them or not; or None."""
+        if parent in self._incomplete_aggregates:
+            rule_function, _, children = self._incomplete_aggregates[parent]
+            return rule_function, set(children)
+        return self._aggregates.get(parent)
 
     def _forget_run(self, parent, run):
         left = [other for other in self._runs.pop(parent, ()) if other is not run]
@@ -101,26 +116,23 @@ class AggregateSensorTree(GenericSensorTree):
         ------
         ValueError
             If the parent has a rule already, or would become its own ancestor.
+        TypeError, AttributeError
+            If `children` are no sensors; nothing is changed then.
         Exception
             What the rule raises; it is in force all the same.
         """
-        with self._lock:
+        with self._one_change():
             self._check_no_rule(parent)
             self._aggregates[parent] = (rule_function, children)
-        self._enforce(parent, children)
+            try:
+                self.add_links(parent, children)
+            except Exception:
+                del self._aggregates[parent]
+                raise
 
     def _check_no_rule(self, parent):
         if parent in self._aggregates or parent in self._incomplete_aggregates:
             raise ValueError("Sensor %r already has an aggregate rule associated" % (parent,))
-
-    def _enforce(self, parent, children):
-        """Link a parent, whose rule is complete, and its children."""
-        try:
-            self.add_links(parent, children)
-        except CycleError as error:
-            if error.parent is parent:
-                del self._aggregates[parent]
-            raise
 
     def add_delayed(self, parent, rule_function, child_names):
         """Add a rule that comes into force when all its children are registered.
@@ -142,15 +154,15 @@ class AggregateSensorTree(GenericSensorTree):
         Exception
             What the rule raises; it is in force all the same.
         """
-        with self._lock:
+        with self._one_change():
             self._check_no_rule(parent)
             names = set(child_names)
             missing = names.difference(self._registered_sensors)
             children = set(self._registered_sensors[name] for name in names - missing)
             if missing:
                 self._incomplete_aggregates[parent] = (rule_function, missing, children)
-                return
-        self.add(parent, rule_function, children)
+            else:
+                self.add(parent, rule_function, children)
 
     def register_sensor(self, child):
         """Make a sensor available to the rules that were added by name.
@@ -167,7 +179,7 @@ class AggregateSensorTree(GenericSensorTree):
             What the first failing one of the rules raises that come into force; all of them do.
         """
         completed = []
-        with self._lock:
+        with self._one_change():
             name = self._get_sensor_reference(child)
             if name in self._registered_sensors:
                 raise ValueError("Sensor %r already registered with aggregate tree" % (child,))
@@ -178,9 +190,8 @@ class AggregateSensorTree(GenericSensorTree):
                     children.add(child)
                     if not missing:
                         del self._incomplete_aggregates[parent]
-                        self._aggregates[parent] = (rule_function, children)
-                        completed.append((parent, children))
-        call_for_each(self._enforce, completed)
+                        completed.append((parent, rule_function, children))
+            call_for_each(self.add, completed)
 
     def deregister_sensor(self, child):
         """Make a sensor unavailable to the rules.
@@ -200,8 +211,7 @@ class AggregateSensorTree(GenericSensorTree):
         Exception
             What the first failing one of the rules raises; all of them wait afterwards.
         """
-        affected = []
-        with self._lock:
+        with self._one_change():
             name = self._get_sensor_reference(child)
             if name not in self._registered_sensors:
                 raise ValueError("Sensor %r not registered with aggregate tree" % (name,))
@@ -214,23 +224,27 @@ class AggregateSensorTree(GenericSensorTree):
                 if sensor in children or self._is_linked(parent, sensor):
                     remaining = set(children)
                     remaining.discard(sensor)
-                    self._aggregates[parent] = (rule_function, remaining)
-                    affected.append((parent, name))
-        call_for_each(self._suspend, affected)
+                    self._incomplete_aggregates[parent] = (rule_function, set([name]), set(remaining))
+                    self._retire(parent, rule_function, remaining)
 
-    def _suspend(self, parent, missing_name):
-        """Let a parent, whose children do not contain the missing one any more, wait for that."""
+    def _retire(self, parent, rule_function, children):
+        """Unlink a parent from its children; its rule is applied to these when `_one_change` is over."""
+        del self._aggregates[parent]
+        self._last_rules[parent] = (rule_function, children)
+        self.remove_links(parent, self.children(parent) if parent in self else ())
+
+    def _recalculate_later(self, parent, updates):
+        last_rule = self._last_rules.get(parent)
         try:
-            self._unlink_children(parent)
+            self.recalculate(parent, updates)
+        except NoRuleError as error:
+            # It may have been removed before its turn came.
+            if error.args != (parent,):
+                raise
         finally:
             with self._lock:
-                rule_function, remaining = self._aggregates.pop(parent)
-                self._incomplete_aggregates[parent] = (rule_function, set([missing_name]), remaining)
-
-    def _unlink_children(self, parent):
-        with self._lock:
-            children = list(self._parent_to_children.get(parent, ()))
-        self.remove_links(parent, children)
+                if self._last_rules.get(parent) is last_rule:
+                    self._last_rules.pop(parent, None)
 
     def remove(self, parent):
         """Remove a rule.
@@ -246,20 +260,23 @@ class AggregateSensorTree(GenericSensorTree):
         ValueError
             If the parent has no rule.
         """
-        with self._lock:
-            if self._incomplete_aggregates.pop(parent, None) is not None:
-                return
-            if parent not in self._aggregates:
-                raise ValueError("Sensor %r does not have an aggregate rule associated" % (parent,))
+        removed = False
         try:
-            if parent in self:
-                self._unlink_children(parent)
+            with self._one_change():
+                if self._incomplete_aggregates.pop(parent, None) is not None:
+                    return
+                if parent not in self._aggregates:
+                    raise ValueError("Sensor %r does not have an aggregate rule associated" % (parent,))
+                removed = True
+                if parent in self:
+                    self._retire(parent, *self._aggregates[parent])
+                else:
+                    del self._aggregates[parent]
         except Exception:
+            if not removed:
+                raise
             # Nobody is interested in what a rule says to its own removal.
             log.debug("Aggregate rule of %r failed when it was removed", parent, exc_info=True)
-        finally:
-            with self._lock:
-                self._aggregates.pop(parent, None)
 
     def fetch(self, parent):
         """Return the rule of a parent.
@@ -275,4 +292,12 @@ class AggregateSensorTree(GenericSensorTree):
         KeyError
             If the parent has no rule, or one that is waiting for children.
         """
-        return self._aggregates[parent]
+        return self._find_rule(parent)
+
+    def _find_rule(self, parent):
+        with self._lock:
+            # Rules may ask for themselves in their last run, too.
+            rule = self._aggregates.get(parent) or self._last_rules.get(parent)
+        if rule is None:
+            raise NoRuleError(parent)
+        return rule

@@ -2,10 +2,15 @@
 
 from __future__ import absolute_import, division, print_function
 
+import contextlib
+import logging
 import sys
 import threading
 
-from katcp.compat import reraise
+from katcp.compat import is_recursion_error, ordered_dict, reraise
+
+# The name under which users know these messages.
+log = logging.getLogger("katcp.sensortree")
 
 
 class UnknownSensorError(ValueError, KeyError):
@@ -20,11 +25,6 @@ class UnknownSensorError(ValueError, KeyError):
 class CycleError(ValueError):
     """A link would make a sensor its own ancestor."""
 
-    def __init__(self, parent, child):
-        super(CycleError, self).__init__("Sensor %r cannot be a child of %r, which it depends on."
-                                         % (child, parent))
-        self.parent = parent
-
 
 class GenericSensorTree(object):
     """Base class of the trees: keeps the links, and sees to it that parents are recalculated.
@@ -38,6 +38,18 @@ class GenericSensorTree(object):
         self._parent_to_children = {}
         # Guards all tables of the tree.  Never held while something is recalculated: sensors set
         # meanwhile may belong to other trees, which have locks of their own.
+        self._lock = threading.RLock()
+        # Within `_one_change`: arguments of the recalculations that wait until it is made.
+        self._postponed = None
+
+    def __getstate__(self):
+        # Who copies a sensor copies its observers. Locks cannot be copied.
+        state = self.__dict__.copy()
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
         self._lock = threading.RLock()
 
     # --- what subclasses override ----------------------------------------------------------------
@@ -77,20 +89,47 @@ class GenericSensorTree(object):
             The sensor that was set.
         reading : katcp.core.Reading
             Its new timestamp, status and value.
+
+        Raises
+        ------
+        Exception
+            The first that :meth:`recalculate` raises, after it was called for all parents.  Further
+            ones are logged.
         """
         with self._lock:
             parents = list(self._child_to_parents.get(sensor, ()))
+        failure = None
+        # One rule that fails is no reason for the other parents to be out of date. (Spelled out here,
+        # since each function more between a sensor and its parent is a lower limit to the depth of trees.)
         for parent in parents:
             # Somebody may have unlinked the two since the sensor was set, and may do so at any time.
-            if self._is_linked(parent, sensor):
-                try:
-                    self.recalculate(parent, (sensor,))
-                except KeyError as error:
-                    if error.args != (parent,) or self._is_linked(parent, sensor):
-                        raise
+            if not self._is_linked(parent, sensor):
+                continue
+            try:
+                self.recalculate(parent, (sensor,))
+            except Exception as error:
+                if self._is_excused(error, parent, sensor):
+                    continue
+                # Trees that set one another's sensors in circles: see `Sensor.notify`.
+                if is_recursion_error(error):
+                    raise
+                if failure is None:
+                    failure = sys.exc_info()
+                else:
+                    log.exception("Recalculating %r failed as well", parent)
+        if failure is not None:
+            try:
+                reraise(failure)
+            finally:
+                del failure  # its traceback refers to this frame
 
     def _is_linked(self, parent, child):
         return parent in self._child_to_parents.get(child, ())
+
+    def _is_excused(self, error, parent, child):
+        """Return whether an error only tells that a parent and its child were unlinked meanwhile."""
+        return (isinstance(error, KeyError) and error.args == (parent,)
+                and not self._is_linked(parent, child))
 
     # --- links -----------------------------------------------------------------------------------
 
@@ -108,23 +147,36 @@ class GenericSensorTree(object):
         ------
         ValueError
             If a sensor would become its own ancestor; nothing is changed then.
+        AttributeError
+            If something is not a sensor; nothing is changed then.
         Exception
             What :meth:`recalculate` raises; the links are there all the same.
         """
         with self._lock:
-            new_children = list(children)
-            self._check_acyclic(parent, new_children)
-            new_sensors = []
-            for sensor in [parent] + new_children:
-                if sensor not in self:
-                    self._add_sensor(sensor)
-                    new_sensors.append(sensor)
-            for child in new_children:
-                self._parent_to_children[parent].add(child)
-                self._child_to_parents[child].add(parent)
+            self._link(parent, list(children))
+            if self._postponed is not None:
+                self._postponed.append((parent, children))
+                return
+        self.recalculate(parent, children)
+
+    def _link(self, parent, children):
+        self._check_acyclic(parent, children)
+        new_sensors = list(ordered_dict.fromkeys(
+            sensor for sensor in [parent] + children if sensor not in self))
+        attached = []
+        try:
             for sensor in new_sensors:
                 sensor.attach(self)
-        self.recalculate(parent, children)
+                attached.append(sensor)
+        except Exception:
+            for sensor in attached:
+                sensor.detach(self)
+            raise
+        for sensor in new_sensors:
+            self._add_sensor(sensor)
+        for child in children:
+            self._parent_to_children[parent].add(child)
+            self._child_to_parents[child].add(parent)
 
     def _check_acyclic(self, parent, children):
         ancestors = set()
@@ -136,7 +188,7 @@ class GenericSensorTree(object):
                 to_visit.extend(self._child_to_parents.get(sensor, ()))
         for child in children:
             if child in ancestors:
-                raise CycleError(parent, child)
+                raise CycleError("Sensor %r cannot be a child of %r, which it depends on." % (child, parent))
 
     def remove_links(self, parent, children):
         """Make sensors no longer the children of another one, and recalculate that.
@@ -156,17 +208,43 @@ class GenericSensorTree(object):
             What :meth:`recalculate` raises; the links are gone all the same.
         """
         with self._lock:
-            old_children = list(children)
-            for child in old_children:
-                if self._is_linked(parent, child):
-                    self._parent_to_children[parent].discard(child)
-                    self._child_to_parents[child].discard(parent)
-            for sensor in [parent] + old_children:
-                linked = self._child_to_parents.get(sensor) or self._parent_to_children.get(sensor)
-                if sensor in self and not linked:
-                    self._remove_sensor(sensor)
-                    sensor.detach(self)
+            self._unlink(parent, list(children))
+            if self._postponed is not None:
+                self._postponed.append((parent, children))
+                return
         self.recalculate(parent, children)
+
+    def _unlink(self, parent, children):
+        for child in children:
+            if self._is_linked(parent, child):
+                self._parent_to_children[parent].discard(child)
+                self._child_to_parents[child].discard(parent)
+        for sensor in [parent] + children:
+            linked = self._child_to_parents.get(sensor) or self._parent_to_children.get(sensor)
+            if sensor in self and not linked:
+                self._remove_sensor(sensor)
+                sensor.detach(self)
+
+    @contextlib.contextmanager
+    def _one_change(self):
+        """Hold the lock, and recalculate what gets or loses links after it is released."""
+        postponed = []
+        try:
+            with self._lock:
+                outer, self._postponed = self._postponed, postponed
+                try:
+                    yield
+                finally:
+                    self._postponed = outer
+                    if outer is not None:
+                        outer.extend(postponed)
+                        postponed = ()
+        finally:
+            call_for_each(self._recalculate_later, postponed)
+
+    def _recalculate_later(self, parent, updates):
+        """Recalculate a parent at the end of `_one_change`."""
+        self.recalculate(parent, updates)
 
     def children(self, parent):
         """Return a new set of the direct children of a sensor.
@@ -200,11 +278,17 @@ class GenericSensorTree(object):
 
 def call_for_each(function, arguments):
     """Call ``function(*args)`` for each tuple of arguments; raise the first error in the end."""
-    first_error = None
+    failure = None
     for args in arguments:
         try:
             function(*args)
         except Exception:
-            first_error = first_error or sys.exc_info()
-    if first_error is not None:
-        reraise(first_error)
+            if failure is None:
+                failure = sys.exc_info()
+            else:
+                log.exception("A change of the sensor tree failed for %r as well", args[0])
+    if failure is not None:
+        try:
+            reraise(failure)
+        finally:
+            del failure  # its traceback refers to this frame

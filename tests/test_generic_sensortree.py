@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import copy
 import threading
 import unittest
 
@@ -180,6 +181,52 @@ class TestGenericSensorTree(unittest.TestCase):
         self.assertRaises(KeyError, tree.remove_links, s1, [s2])
         self.assertEqual(s2._observers, set())
 
+    def test_one_failing_parent_does_not_keep_others_from_updates(self):
+        tree, (s1, s2, s3, leaf) = self.tree, self.sensors[:4]
+        for parent in s1, s2, s3:
+            tree.add_links(parent, [leaf])
+        recalculate = tree.recalculate
+        failed = []
+
+        def fail_twice(parent, updates):
+            recalculate(parent, updates)
+            if len(failed) < 2:
+                failed.append(parent)
+                raise RuntimeError("mine %d" % len(failed))
+
+        tree.recalculate = fail_twice
+        with mock.patch("katcp.generic_sensortree.log") as log:
+            with self.assertRaises(RuntimeError) as caught:
+                leaf.set_value(5)
+        self.assertEqual(str(caught.exception), "mine 1")
+        log.exception.assert_called_once_with("Recalculating %r failed as well", failed[1])
+        self.assertEqual([sensor.value() for sensor in (s1, s2, s3)], [2, 2, 2])
+
+    def test_not_a_sensor(self):
+        tree, (s1, s2, s3) = self.tree, self.sensors[:3]
+        self.assertRaises(AttributeError, tree.add_links, s1, [s2, "s3"])
+        self.assertRaises(TypeError, tree.add_links, s1, s2)
+        self.assert_calls()
+        self.assertEqual((tree._child_to_parents, tree._parent_to_children), ({}, {}))
+        self.assertEqual(s1._observers | s2._observers, set())
+        # What is there stays as it is.
+        tree.add_links(s1, [s2])
+        self.assertRaises(AttributeError, tree.add_links, s1, [s3, "s3"])
+        self.assertEqual(tree.children(s1), set([s2]))
+        self.assertEqual(s1._observers, set([tree]))
+
+    def test_copies(self):
+        tree, (s1, s2) = self.tree, self.sensors[:2]
+        tree.add_links(s1, [s2])
+        copied = copy.deepcopy(s2)
+        copied.set_value(3)
+        self.assert_calls((s1, [s2]))
+        copied_tree, = copied._observers
+        copied_parent, = copied_tree.parents(copied)
+        self.assertEqual((s1.value(), copied_parent.value()), (1, 2))
+        copied_tree.remove_links(copied_parent, [copied])
+        self.assertEqual((copied._observers, s2._observers), (set(), set([tree])))
+
     def test_base_does_not_recalculate(self):
         self.assertRaises(NotImplementedError, GenericSensorTree().add_links, *[self.sensors[0], []])
 
@@ -196,6 +243,21 @@ class TestGenericSensorTree(unittest.TestCase):
         self.assertEqual(s3._observers, set())
         # Diamonds are none.
         tree.add_links(s0, [s2])
+
+    def test_circles_through_several_trees_end_soon(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        other_tree = RecordingTree()
+        for parent in s1, s2:
+            tree.add_links(parent, [s0])
+        recalculate = tree.recalculate
+
+        def give_up(parent, updates):
+            if len(tree.calls) > 10000:
+                raise SystemExit("This would take for ever")
+            recalculate(parent, updates)
+
+        tree.recalculate = give_up
+        self.assertRaises(RuntimeError, other_tree.add_links, s0, [s1, s2])
 
     def test_hooks(self):
         hooked = []
