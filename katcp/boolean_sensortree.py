@@ -110,8 +110,10 @@ class BooleanSensorTree(GenericSensorTree):
         while True:
             value = not not_ok
             parent.set_value(value)
-            # The same here: whoever sets the parent last must have looked last.
-            if (not not_ok) == value:
+            # The same here: whoever sets the parent last must have looked last. (The parent may have left
+            # the tree, and have come back with another set.)
+            not_ok = self._parent_to_not_ok.get(parent)
+            if not_ok is None or (not not_ok) == value:
                 break
 
     def _is_false_child(self, parent, child):

@@ -154,6 +154,36 @@ class TestBooleanSensorTree(unittest.TestCase):
         s1.set_value(True)
         self.assert_values("FFFF")
 
+    def test_parent_left_and_came_back_meanwhile(self):
+        # After its value was worked out, before it is set.
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        tree.add(s0, s1)
+        plain_set_value = s0.set_value
+
+        def interrupted(value):
+            s0.set_value = plain_set_value
+            in_thread(tree.remove, s0, s1)
+            in_thread(tree.add, s0, s2)
+            plain_set_value(value)
+
+        s0.set_value = interrupted
+        s1.set_value(True)
+        self.assert_values("FTFF")
+
+    def test_parent_left_meanwhile(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        tree.add(s0, s1)
+        plain_set_value = s0.set_value
+
+        def interrupted(value):
+            s0.set_value = plain_set_value
+            in_thread(tree.remove, s0, s1)
+            plain_set_value(value)
+
+        s0.set_value = interrupted
+        s1.set_value(False)
+        self.assertNotIn(s0, tree)
+
     def test_rules_run_without_lock(self):
         # Else two trees that set one another's sensors could wait for each other.
         tree, (s0, s1, s2, s3) = self.tree, self.sensors
