@@ -183,6 +183,20 @@ class TestAggregateSensorTree(unittest.TestCase):
         s2.set_value(4)
         self.assert_values(4, 4, 4)
 
+    def test_deregister_child_of_boolean_parent(self):
+        # The parent has what the rule makes of the others.
+        tree = self.tree
+        parent, child, other = [Sensor.boolean(name, default=True) for name in ("parent", "child", "other")]
+
+        def all_true(parent, children):
+            parent.set_value(all(child.value() for child in children))
+
+        tree.add_delayed(parent, all_true, ("child", "other"))
+        tree.register_sensor(child)
+        tree.register_sensor(other)
+        tree.deregister_sensor(child)
+        self.assertIs(parent.value(), True)
+
     def test_deregister_child_of_incomplete_rule(self):
         tree, (s0, s1, s2) = self.tree, self.sensors[:3]
         tree.add_delayed(s0, add_up, ("s1", "s2"))
