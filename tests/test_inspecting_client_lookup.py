@@ -345,6 +345,25 @@ class TestUpdates(InspectingTestCase):
         self.assertEqual(client._waiting_updates, {})
 
     @timewarp_test
+    def test_oldest_are_given_up_if_too_many_wait(self):
+        # As they do, without end, if the device cannot be inspected.
+        client = self.make_client()
+        with mock.patch("katcp.inspecting.updates.MAX_WAITING_UPDATES", 10):
+            other = client.update_sensor("a.string", b"5", b"nominal", b"text")
+            updates = [client.update_sensor("an.int", b"5", b"nominal", b"%d" % value)
+                       for value in range(100)]
+        self.assertEqual([update.done() for update in updates], [True] * 91 + [False] * 9)
+        self.assertFalse(other.done())
+        yield updates[:91]
+        seen = []
+        client.sensor_factory = lambda **kwargs: mock.Mock(
+            set_formatted=lambda timestamp, status, value, major: seen.append(value))
+        yield client.connect()
+        yield updates + [other]
+        self.assertEqual(seen, [b"text"] + [b"%d" % value for value in range(91, 100)])
+        self.assertEqual((client._waiting_updates, client._waiting_updates_count), ({}, 0))
+
+    @timewarp_test
     def test_nothing_overtakes_what_waits(self):
         client = yield self.synced_client()
         sensor = Sensor.integer("an.int")
@@ -464,4 +483,5 @@ class TestUpdates(InspectingTestCase):
         update = client.update_sensor("an.int", b"5", b"nominal", b"3")
         client.stop()
         self.assertIsNone((yield update))
+        self.assertEqual(client._waiting_updates_count, 0)
         yield client.until_stopped()
