@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 import gc
 
 from katcp import KatcpSyntaxError, Message, ProtocolFlags, Sensor
-from katcp.compat import PY2, TornadoFuture
+from katcp.compat import CANCELLED_ERRORS, PY2, TornadoFuture
 from katcp.inspecting_client import InspectingClientAsync, RequestType, SyncError
 from tests.support import mock
 from tests.support.client_cases import CapturedLog
@@ -420,6 +420,19 @@ class TestUpdates(InspectingTestCase):
         self.assertEqual(len(log.messages), 4)
         for name in "an.int", "odd", "\xff" if PY2 else "\\xff":
             self.assertTrue(any('for "{}"'.format(name) in message for message in log.messages), log.messages)
+
+    @timewarp_test
+    def test_sensor_that_meets_something_cancelled(self):
+        client = yield self.synced_client()
+        good = yield client.future_get_sensor("a.string")
+        for number, error in enumerate(CANCELLED_ERRORS):
+            client._sensor_object_cache["an.int"] = mock.Mock(set_formatted=mock.Mock(side_effect=error))
+            with CapturedLog("katcp.inspect_client") as log:
+                self.device.inform(status("5", "2", "an.int", "nominal", "3",
+                                          "a.string", "nominal", str(number)))
+                yield client.simple_request("watchdog")
+            self.assertEqual(good.value(), str(number))
+            self.assertEqual(log.messages, ['Could not apply the update received for "an.int"'])
 
     @timewarp_test
     def test_failures_are_in_the_future(self):

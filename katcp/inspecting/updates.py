@@ -42,7 +42,7 @@ class SensorUpdates(object):
             try:
                 update = self.update_sensor(decode_native(arguments[i]), timestamp, arguments[i + 1],
                                             arguments[i + 2])
-            except Exception:
+            except (Exception,) + compat.CANCELLED_ERRORS:
                 self._log_failed_update(arguments[i])
                 continue
             if update is _APPLIED or not compat.is_future(update):
