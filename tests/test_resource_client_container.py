@@ -413,6 +413,59 @@ class TestWaiting(TimewarpAsyncTestCase):
         with self.assertRaises(gen.TimeoutError):
             yield waiting
 
+    def add_child(self):
+        """Return a new child, which is neither connected nor started."""
+        def make_child(spec, parent, logger):
+            child = KATCPClientResource(spec, parent, logger)
+            child.start = mock.Mock()
+            return child
+
+        self.container.client_resource_factory = make_child
+        return self.container.add_child_resource_client("new", {"address": ("localhost", 4)})
+
+    @timewarp_test
+    def test_children_that_go_are_not_waited_for(self):
+        self.set_states("synced", "synced", "disconnected")
+        waits = [self.container.until_synced(), self.container.until_synced(timeout=5),
+                 self.container.until_all_children_in_state("synced"),
+                 self.container.until_all_children_in_state("synced", timeout=5)]
+        self.assertEqual([wait.done() for wait in waits], [False] * 4)
+        self.container.remove_child_resource_client(self.children[2].name)
+        self.assertEqual((yield waits), [None] * 4)
+        # The end of one that has gone is not that of the others.
+        waiting = self.container.until_not_synced()
+        self.container.remove_child_resource_client(self.children[1].name)
+        self.set_states("synced", "disconnected")
+        yield gen.moment
+        self.assertFalse(waiting.done())
+        self.set_states("syncing")
+        self.assertIsNone((yield waiting))
+
+    @timewarp_test
+    def test_children_that_come_are_waited_for(self):
+        self.set_states("synced", "synced", "disconnected")
+        synced = [self.container.until_synced(), self.container.until_all_children_in_state("synced")]
+        new = self.add_child()
+        self.set_states("synced", "synced", "synced")
+        yield gen.moment
+        self.assertEqual([wait.done() for wait in synced], [False, False])
+        new._state.set_state("syncing")
+        not_synced = self.container.until_not_synced()
+        self.assertTrue(not_synced.done())
+        new._state.set_state("synced")
+        self.assertEqual((yield synced), [None, None])
+        # Children that are replaced come and go at the same time.
+        not_synced = self.container.until_not_synced()
+        self.assertFalse(not_synced.done())
+        disconnected = self.container.until_any_child_in_state("disconnected")
+        syncing = self.container.until_any_child_in_state("syncing", timeout=1)
+        self.assertIsNot(self.add_child(), new)
+        self.assertIsNone((yield not_synced))
+        self.assertTrue((yield disconnected))
+        yield self.set_ioloop_time(1)
+        with self.assertRaises(gen.TimeoutError):
+            yield syncing
+
     def test_no_such_state(self):
         self.assertRaises(ValueError, self.container.until_any_child_in_state, "bogus")
         self.assertRaises(ValueError, self.container.until_all_children_in_state("bogus").result)
