@@ -270,6 +270,25 @@ class TestItems(AsyncTestCase):
             child.sensor["new"] = child.sensor.sensor_4
             self.assertIn("client1_new", container.sensor)
 
+    def test_changes_while_another_thread_reads(self):
+        container = make_container()
+        add_sensors(container)
+        child = container.children.client1
+        make = container._create_attrdict_from_children
+
+        def make_slowly(attr):
+            made = make(attr)
+            if "sensor_2" in child.sensor:
+                # What the loop may do in the meantime.
+                child.sensor["sensor_4"] = dict.pop(child.sensor, "sensor_2")
+                container._child_add_sensors(child, ["sensor_4"])
+            return made
+
+        container._create_attrdict_from_children = make_slowly
+        self.assertIn("client1_sensor_2", container.sensor)
+        self.assertEqual([name for name in ("client1_sensor_2", "client1_sensor_4")
+                          if name in container.sensor], ["client1_sensor_4"])
+
     def test_collisions(self):
         container = make_container(groups={}, clients={"a": {"address": 1}, "a-b": {"address": 2}})
         manager = Manager()
