@@ -30,7 +30,7 @@ class ChildFutures(dict):
     """
 
     def __await__(self):
-        return gen.multi(dict(self)).__await__()
+        return gen.multi(dict(self), quiet_exceptions=gen.TimeoutError).__await__()
 
 
 class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResource):
