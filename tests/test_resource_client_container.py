@@ -99,6 +99,22 @@ class TestConstruction(AsyncTestCase):
         self.assertEqual([client.name for client in container.groups.group2], ["res-2.int", "client1"])
         self.assertRaises(KeyError, make_container, groups={"x": ["unknown"]})
 
+    def test_names_that_have_the_same_identifier(self):
+        with LogRecorder("katcp.resource_client") as log:
+            container = make_container(
+                clients={"a.1": {"address": 1}, "a-1": {"address": 2}, "b": {"address": 3}},
+                groups={"g-1": ["b"], "g.1": ["a-1"]})
+            self.assertEqual(sorted(child.name for child in container.children.values()), ["a.1", "b"])
+            self.assertEqual(container.groups.g_1.name, "g.1")
+            container.add_group("g_1", ["b"])
+            container.add_group("g_1", ["b"])
+            container.client_resource_factory = mock.Mock()
+            container.add_child_resource_client("b", {"address": 4})
+        self.assertEqual(log.messages, [
+            "The clients a-1 and a.1 of a-container have the same identifier, a_1: only a.1 is there",
+            "The groups g-1 and g.1 of a-container have the same identifier, g_1: only g.1 is there",
+            "The groups g.1 and g_1 of a-container have the same identifier, g_1: only g_1 is there"])
+
     def test_what_is_required(self):
         for missing, left in (("name", {"clients": {}}), ("clients", {"name": "x"})):
             with self.assertRaises(KeyError) as caught:

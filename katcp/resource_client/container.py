@@ -135,7 +135,16 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
     def _init_resources(self):
         """Make the children."""
         for name, spec in sorted(self._resources_spec["clients"].items()):
-            self._children[escape_name(name)] = self._new_child(name, spec)
+            self._keep("client", self._children, name, self._new_child(name, spec))
+
+    def _keep(self, kind, items, name, item):
+        """Keep a child or a group under the identifier of its name."""
+        identifier = escape_name(name)
+        known = dict.get(items, identifier)
+        if known is not None and known.name != name:
+            self._logger.warning("The %ss %s and %s of %s have the same identifier, %s: only %s is there",
+                                 kind, known.name, name, self._name, identifier, name)
+        items[identifier] = item
 
     def _new_child(self, name, spec):
         spec = dict(spec)
@@ -161,7 +170,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
     def _init_groups(self):
         """Make the groups."""
         for name, client_names in sorted(self._resources_spec["groups"].items()):
-            self._groups[escape_name(name)] = self._new_group(name, client_names)
+            self._keep("group", self._groups, name, self._new_group(name, client_names))
 
     def _new_group(self, name, client_names):
         return ClientGroup(name, [self._children[identifier_of(client_name)] for client_name in client_names])
@@ -182,7 +191,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         """
         group = self._new_group(group_name, group_client_names)
         self._resources_spec["groups"][group_name] = list(group_client_names)
-        self._groups[escape_name(group_name)] = group
+        self._keep("group", self._groups, group_name, group)
 
     def add_child_resource_client(self, res_name, res_spec):
         """Add a child and start it.
@@ -200,7 +209,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         """
         child = self._new_child(res_name, res_spec)
         previous = dict.get(self._children, escape_name(res_name))
-        self._children[escape_name(res_name)] = child
+        self._keep("client", self._children, res_name, child)
         child.set_ioloop(self._loop_to_use())
         self._note_other_children()
         if previous is not None:
