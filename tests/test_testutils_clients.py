@@ -10,7 +10,8 @@ from katcp.kattypes import Float, Int, request, return_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.sensor import Sensor
-from katcp.testutils import BlockingTestClient, DeviceTestServer, start_thread_with_cleanup
+from katcp.testutils import (BlockingTestClient, DeviceTestServer, call_in_ioloop,
+                             start_thread_with_cleanup)
 from tests.support import mock
 
 NOT_ENGLISH = u"\xfcber".encode("utf-8")
@@ -97,6 +98,19 @@ class TestMessages(ClientCase):
                          ["!watchdog ok", "!watchdog ok", "!help[5] ok 1"])
         self.assertIs(BlockingTestClient.raw_send.make_threadsafe, True)
         self.assertTrue(self.client.threadsafe)
+
+    def test_raw_send_takes_other_kinds_of_bytes(self):
+        recorder = self.client.message_recorder(replies=True, informs=False)
+        self.client.raw_send(bytearray(b"?watchdog[1]\n"))
+        self.client.raw_send(memoryview(b"?watchdog[2]\n"))
+        self.assertEqual([str(msg) for msg in recorder.get_msgs(min_number=2, timeout=10)],
+                         ["!watchdog[1] ok", "!watchdog[2] ok"])
+
+    def test_raw_send_takes_no_text(self):
+        with self.assertRaises(TypeError):
+            call_in_ioloop(self.client.ioloop, self.client.raw_send, u"?watchdog\n")
+        # The loop is not caught in an attempt to send it.
+        self.client.assert_request_succeeds("watchdog")
 
     def test_raw_send_before_start(self):
         with self.assertRaises((AttributeError, RuntimeError)):
