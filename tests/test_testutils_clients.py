@@ -251,6 +251,9 @@ class TestAssertingSensors(ClientCase):
         self.assert_fails("100% bad", check, "an.int", "4", msg="100% bad")
         self.assert_fails("100% bad: '3'", check, "an.int", "4", msg="100% bad: %r")
         self.assert_fails("(1, 2)", check, "an.int", "4", msg="%r", sensortype=lambda raw: (1, 2))
+        # The message is about the value, of which there is nothing to complain here.
+        self.assert_fails("Status of sensor 'an.int' is 'nominal'. Expected 'warn'.",
+                          check, "an.int", "3", msg="The value is %r", status="warn")
 
     def test_status_equals(self):
         check = self.client.assert_sensor_status_equals
