@@ -362,6 +362,9 @@ class TestInterfaces(ClientCase):
         self.assert_fails(text, self.client.test_sensor_list,
                           [("an.int", "An Integer.", "count", "integer", -5, 6)] + self.sensors[1:4]
                           + [("a.bool", "Other.", "", "boolean")])
+        self.assert_fails("('an.int', 'An Integer.', 'count', 'integer', '-5', '5.5')",
+                          self.client.test_sensor_list,
+                          [("an.int", "An Integer.", "count", "integer", -5, 5.5)] + self.sensors[1:])
         self.device.break_sensor_list = "Broken"
         self.assert_fails("Could not retrieve sensor list: Broken", self.client.test_sensor_list, [])
 
