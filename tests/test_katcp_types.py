@@ -486,6 +486,8 @@ class TestAddress(TypeTestCase):
         for wire in (b"127.0.0.1:foo", b"::1", b"h:", b"h:-1", b"[::1]:", b"[::1]x", b"[[::1]", b"h\n",
                      b"h:80\n", b"h:65536", b"[::1]\n"):
             self.assert_refuses("Could not parse '%s' as an address." % shown(wire), Address().unpack, wire)
+        for wire in (b"sk\xc3\xa4m", b"sk\xe4m:80", b"[\xc3\xa4::]"):
+            self.assert_refuses(None, Address().unpack, wire)
 
 
 class TestStruct(TypeTestCase):
