@@ -21,7 +21,7 @@ from tornado import gen  # noqa: F401
 from tornado.concurrent import Future as tornado_Future  # noqa: F401
 
 from katcp import compat, handover
-from katcp.compat import get_thread_ident
+from katcp.compat import AsyncIOLoop, get_thread_ident  # noqa: F401
 from katcp.object_proxies import AbstractProxy, ObjectWrapper
 from katcp.waiting import until_done_or, wait_loop
 
