@@ -377,6 +377,12 @@ class TestRegex(TypeTestCase):
                 self.assert_packs(Regex(pattern), value, b"aab")
             self.assert_refuses(None, Regex(pattern).pack, b"b")
 
+    def test_errors_can_be_shown(self):
+        for regex in ("a", "\xe4", re.compile("\xe4")):
+            with self.assertRaises(ValueError) as caught:
+                Regex(regex).pack("sk\xe4m")
+            self.assertIn(native("Value 'sk\xe4m' does not match"), str(caught.exception))
+
     def test_bad_pattern(self):
         with self.assertRaises(re.error):
             Regex("(")
