@@ -21,7 +21,7 @@ from tornado import gen  # noqa: F401
 from tornado.concurrent import Future as tornado_Future  # noqa: F401
 
 from katcp import compat, handover
-from katcp.compat import get_thread_ident
+from katcp.compat import AsyncIOLoop, get_thread_ident  # noqa: F401
 from katcp.object_proxies import AbstractProxy, ObjectWrapper
 from katcp.waiting import until_done_or, wait_loop
 
@@ -314,6 +314,8 @@ class IOLoopManager(object):
         with self._start_lock:
             run = self._run
         if run is not None and run.ioloop is ioloop:
+            if run.stopping:
+                return  # the end of the run resolves the future
             self._logger.info("Stopping ioloop %r", ioloop)
             # One more iteration, for what the callback has added to the loop.
             ioloop.add_callback(self._halt, run)
@@ -323,9 +325,11 @@ class IOLoopManager(object):
 
     def _halt(self, run):
         with self._start_lock:
-            if not run.stopping:
-                run.stopping = True
-                self._retire(run)
+            if run.stopping:
+                # By another stop: to be told again would disturb the loop at its last duties.
+                return
+            run.stopping = True
+            self._retire(run)
         run.ioloop.stop()
 
     def join(self, timeout=None):

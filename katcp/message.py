@@ -377,6 +377,7 @@ _TYPE_SYMBOLS = Message.TYPE_SYMBOLS
 
 def _build(mtype, name, arguments, mid=None):
     """Return what ``Message(mtype, name, arguments, mid)`` does, without the detour through ``type``."""
+    arguments = format_arguments(arguments)
     if mid is not None and (type(mid) is not bytes or not mid.isdigit()):
         mid = _mid_to_bytes(mid)
     if type(name) is not str or name not in _wire_heads:
@@ -385,7 +386,7 @@ def _build(mtype, name, arguments, mid=None):
     msg.mtype = mtype
     msg.name = name
     msg.mid = mid
-    msg.arguments = format_arguments(arguments)
+    msg.arguments = arguments
     return msg
 
 

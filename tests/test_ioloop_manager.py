@@ -62,6 +62,8 @@ class TestManagedLoop(ManagerTestCase):
         self.assertIs(self.manager.get_ioloop(), ioloop)
         self.assertIsInstance(ioloop, tornado.ioloop.IOLoop)
         self.assertEqual(hasattr(ioloop, "asyncio_loop"), not compat.PY2)
+        if not compat.PY2:
+            self.assertIsInstance(ioloop, katcp.ioloop_manager.AsyncIOLoop)
         self.assertIsNot(compat.current_ioloop(), ioloop)
 
     def test_setting_a_loop(self):

@@ -26,5 +26,6 @@ from katcp.compat.futures import (  # noqa: F401
     finished_copy, future_exc_info, is_awaitable, is_future, new_future, remove_done_callback, resolve,
     was_cancelled)
 from katcp.compat.loops import (  # noqa: F401
-    add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop, ioloop_is_closed,
-    ioloop_is_running, make_ioloop_current, new_ioloop, running_ioloop, runs_in_this_thread)
+    AsyncIOLoop, add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop,
+    ioloop_is_closed, ioloop_is_running, make_ioloop_current, new_ioloop, running_ioloop,
+    runs_in_this_thread)

@@ -15,19 +15,24 @@ if not PY2:
     import asyncio
 
 if PY2:
+    # There is none to look for on Python 2.
+    AsyncIOLoop = None
+
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop."""
         return tornado.ioloop.IOLoop(make_current=False)
 else:
+    from tornado.platform.asyncio import AsyncIOLoop
+
     if ON_ASYNCIO:
         from katcp.compat import tolerant_loop
-        from katcp.compat.tolerant_loop import TolerantIOLoop as AsyncIOLoop
+        _NewIOLoop = tolerant_loop.TolerantIOLoop
     else:
-        from tornado.platform.asyncio import AsyncIOLoop
+        _NewIOLoop = AsyncIOLoop
 
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop (an asyncio one on Python 3)."""
-        return AsyncIOLoop(make_current=False)
+        return _NewIOLoop(make_current=False)
 
 
 def asyncio_loop_of(ioloop):
