@@ -426,6 +426,12 @@ class Live(Base):
             raise AsyncReply
         if outcome == b"wrong":
             raise gen.Return("no message")
+        if outcome == b"exit":
+            sys.exit(3)
+        if outcome == b"interrupt":
+            raise KeyboardInterrupt()
+        if outcome == b"nested":
+            yield self.request_coroutine(req, Message.request("coroutine", "exit"))
         raise gen.Return(req.make_reply(*msg.arguments))
 
     @gen.coroutine
@@ -590,6 +596,29 @@ class _LiveServer(ServerTests):
         self.assertTrue(self.client.ask(b"?exit")[0].endswith(b"SystemExit:\\_3\\n"))
         self.assertTrue(self.client.ask(b"?interrupt")[0].startswith(b"!interrupt fail"))
         self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
+
+    def test_coroutines_that_would_end_the_loop(self):
+        with LogRecorder("katcp.ioloop_manager"):
+            for outcome, end in ((b"exit", b"SystemExit:\\_3\\n"), (b"interrupt", b"KeyboardInterrupt\\n"),
+                                 (b"nested", b"SystemExit:\\_3\\n")):
+                reply, = self.client.ask(b"?coroutine " + outcome)
+                self.assertTrue(reply.startswith(b"!coroutine fail Traceback"), reply)
+                self.assertTrue(reply.endswith(end), reply)
+                self.assertEqual(self.client.ask(b"?coroutine ok"), [b"!coroutine ok"])
+
+    def test_the_loop_ends_by_itself(self):
+        for end in (lambda: self.server.ioloop.stop(), lambda: sys.exit(3)):
+            with LogRecorder("katcp.ioloop_manager"):
+                self.server.ioloop.add_callback(end)
+                self.assertEqual(self.client.rest(), b"")
+                # Not only for the loop, but for the handler thread, too; and it need not be stopped.
+                self.server.join()
+            self.assertFalse(self.server.running())
+            self.assertIn("The ioloop of the server has ended: the server stops", self.log.messages)
+            self.assertIsNone(self.server.stop().result(0))
+            self.server.start(timeout=10)
+            self.client = self.connect(greeted=False)
+            self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
 
     def test_half_closed_client_gets_all_answers(self):
         self.client.send(b"?echo 1\n?coroutine ok\n?informs\n?echo 2\n?unfinished")

@@ -98,7 +98,7 @@ class KATCPServer(Sending):
         self._tb_limit = tb_limit
         self._logger = logger
         self._daemonic = False
-        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self._ioloop_manager = self._new_manager()
         self.ioloop = None
         self.ioloop_thread_id = None
         self._running = threading.Event()
@@ -108,6 +108,8 @@ class KATCPServer(Sending):
         self._state_lock = threading.Lock()
         self._state = _STOPPED
         self._stop_future = None
+        # The future of the orderly end, once that has begun.
+        self._uninstalled = None
         self._has_run = False
         self._listener = None
         self._accept_timer = None
@@ -142,7 +144,7 @@ class KATCPServer(Sending):
         """
         if self._state != _STOPPED:
             raise RuntimeError("IOLoop instance already set")
-        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self._ioloop_manager = self._new_manager()
         self._ioloop_manager.setDaemon(self._daemonic)
         self._ioloop_manager.set_ioloop(ioloop, managed=False)
 
@@ -229,6 +231,7 @@ class KATCPServer(Sending):
         if self._state != _PREPARED:
             self.prepare()
         self._stopped.clear()
+        self._uninstalled = None
         self._state = _STARTED
         self._has_run = True
         self._ioloop_manager.start()
@@ -288,6 +291,11 @@ class KATCPServer(Sending):
         if timeout:
             self._stopped.wait(max(0, timeout - (default_timer() - start)))
 
+    def _new_manager(self):
+        manager = IOLoopManager(managed_default=True)
+        manager.on_loop_end = self._loop_ended
+        return manager
+
     def _bind_socket(self, bindaddr):
         """Return a listening socket; all in the calling thread, so that the port is known at once."""
         host = bindaddr[0]
@@ -308,8 +316,13 @@ class KATCPServer(Sending):
         self._start_accepting()
         self._running.set()
 
-    @gen.coroutine
     def _uninstall(self):
+        if self._uninstalled is None:
+            self._uninstalled = self._uninstall_once()
+        return self._uninstalled
+
+    @gen.coroutine
+    def _uninstall_once(self):
         self._close_listener()
         try:
             # All at once: one that is stuck must not keep the others waiting.
@@ -328,6 +341,23 @@ class KATCPServer(Sending):
             for stream in streams:
                 stream.close()
             self._stopped.set()
+
+    def _loop_ended(self):
+        """Stop, since somebody has stopped the loop or something has ended it; on that loop, once more."""
+        with self._state_lock:
+            if self._state == _STARTED:
+                self._logger.error("The ioloop of the server has ended: the server stops")
+                self._state = _STOPPING
+                self._stop_future = ThreadsafeFuture()
+        if self._state != _STOPPING:
+            return None
+        on_server_lost = getattr(self._device, "_on_server_lost", None)
+        if on_server_lost is not None:
+            on_server_lost()
+        ioloop = self.ioloop
+        uninstalled = self._uninstall()
+        compat.add_loop_callback(ioloop, uninstalled, lambda _: compat.resolve(self._stop_future))
+        return uninstalled
 
     def _set_stopped(self):
         self._close_calls()
