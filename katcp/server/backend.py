@@ -36,6 +36,11 @@ ACCEPT_BATCH = 64
 
 # When the process has run out of files: seconds until the next attempt to accept clients.
 ACCEPT_RETRY = 1.0
+
+# A client that closes its sending side, and may be there to read, has so many seconds to get what is
+# answered later.
+HALF_CLOSED_TIMEOUT = 30.0
+
 _OUT_OF_FILES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 _NOBODY_THERE = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
 
@@ -116,6 +121,8 @@ class KATCPServer(Sending):
         self._max_msg_size = self.MAX_MSG_SIZE
         # LineConnection -> ClientConnection
         self._connections = {}
+        # LineConnection -> timer, of clients that closed their sending side and have replies due.
+        self._half_closed = {}
 
     # --- configuration and state -----------------------------------------------------------------
 
@@ -334,8 +341,10 @@ class KATCPServer(Sending):
         except Exception:
             self._logger.exception("Error disconnecting clients")
         finally:
-            streams = list(self._connections)
+            streams = list(self._connections) + list(self._half_closed)
             self._connections.clear()
+            for stream in list(self._half_closed):
+                self._forget_half_closed(stream)
             # Before any client can see the end: who does may start the server again.
             self._set_stopped()
             for stream in streams:
@@ -407,6 +416,7 @@ class KATCPServer(Sending):
         stream.set_nodelay(True)
         stream.peer_address = address
         stream.held_back = []
+        stream.on_end_of_input = self._input_ended
         conn = self.client_connection_factory(self, stream)
         self._connections[stream] = conn
         stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
@@ -509,8 +519,34 @@ class KATCPServer(Sending):
         except (Exception,) + compat.CANCELLED_ERRORS:
             self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
 
+    def _input_ended(self, stream):
+        """Return whether to keep the connection of a client that sends nothing more, for its replies.
+
+        To the device the client is gone: it may be in fact, and devices stop what it was doing then.
+        """
+        conn = self._connections.get(stream)
+        wait_for_replies = getattr(conn, "_wait_for_replies", None)
+        if wait_for_replies is None or not wait_for_replies(
+                lambda: self.call_soon(partial(self._end_half_closed, stream))):
+            return False
+        del self._connections[stream]
+        self._half_closed[stream] = self.ioloop.call_later(
+            HALF_CLOSED_TIMEOUT, self._end_half_closed, stream)
+        self._call_disconnect_hook(conn, "Socket EOF", False)
+        return True
+
+    def _end_half_closed(self, stream):
+        self._forget_half_closed(stream)
+        stream.close_after_flush()
+
+    def _forget_half_closed(self, stream):
+        timer = self._half_closed.pop(stream, None)
+        if timer is not None:
+            self.ioloop.remove_timeout(timer)
+
     def _stream_closed_callback(self, stream, conn):
         self._connections.pop(stream, None)
+        self._forget_half_closed(stream)
         if stream.error is not None:
             self._logger.warning("Stream for client %s closed with error %r", conn.address, stream.error)
             reason = repr(stream.error)
