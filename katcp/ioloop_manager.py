@@ -263,7 +263,7 @@ class IOLoopManager(object):
                 exc_info = sys.exc_info()
                 compat.ready_to_run_again(run.ioloop)
                 # That a coroutine called `sys.exit` concerns who waits for it, and not the others here.
-                if not compat.fail_coroutines(exc_info) or run.stopping:
+                if not compat.fail_coroutines(run.ioloop, exc_info) or run.stopping:
                     raise
                 self._logger.error("Coroutine raised %s: ", exc_info[0].__name__, exc_info=exc_info)
             finally:

@@ -15,18 +15,20 @@ _RUNNER_CODE = Runner.run.__code__
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which Python 2 does not have
 
 
-def fail_coroutines(exc_info):
+def fail_coroutines(ioloop, exc_info):
     """Have an exception that came out of a loop be that of the coroutines which it came from.
 
     Parameters
     ----------
+    ioloop : tornado.ioloop.IOLoop
+        The loop, which runs no more, and is going to be run again if it was a coroutine.
     exc_info : tuple
         As from ``sys.exc_info()`` where the loop was run.
 
     Returns
     -------
     bool
-        Whether it came from a coroutine.  Who waits for that one hears of it when the loop is run again.
+        Whether it came from a coroutine.  Who waits for that one hears of it when the loop runs.
     """
     found = False
     entry = exc_info[2]
@@ -35,7 +37,8 @@ def fail_coroutines(exc_info):
         if frame.f_code is _RUNNER_CODE:
             future = frame.f_locals["self"].result_future
             if future is not None:
-                fail(future, exc_info)
+                # On the loop, since the futures of tornado 5 tell the loop that is the current one.
+                ioloop.add_callback(fail, future, exc_info)
             found = True
         elif frame.f_code.co_flags & _CO_COROUTINE:
             # An asyncio task has given it to its future already.
