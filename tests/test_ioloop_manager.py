@@ -375,9 +375,11 @@ class TestManagedLoop(ManagerTestCase):
                 made[0].result()
             self.assertEqual(log.messages, ["Coroutine raised SystemExit: "])
             # When the loop is about to stop it stops, whatever else happens in its last moments.
-            ioloop.add_callback(lambda: (self.manager.stop(), leave()))
+            ioloop.add_callback(lambda: (self.manager.stop(), made.append(leave())))
             self.manager.join(LONG)
             self.assertFalse(self.manager._ioloop_thread.is_alive())
+        if made[1].done():
+            compat.future_exc_info(made[1])
 
     def test_what_is_called_when_the_loop_ends_by_itself(self):
         calls = []
