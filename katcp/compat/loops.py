@@ -133,6 +133,12 @@ def ioloop_is_running(ioloop):
     return getattr(ioloop, "_running", False) is True
 
 
+def ready_to_run_again(ioloop):
+    """Have a loop that an exception has ended forget that it was running; in the thread that ran it."""
+    if asyncio_loop_of(ioloop) is None:
+        ioloop._running = False  # the loops of tornado 4.5, and 5.1 on Python 2, leave it set
+
+
 def ioloop_is_closed(ioloop):
     """Whether `ioloop` is closed, so that nothing added to it will ever run."""
     asyncio_loop = asyncio_loop_of(ioloop)
