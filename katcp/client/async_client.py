@@ -68,7 +68,7 @@ class AsyncClient(DeviceClient):
     def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
         self._request_timeout = timeout
         self._pending = PendingRequests()
-        self._async_queue = self._pending.queue
+        self._async_queue = self._ids_in_use = self._pending.queue
         self._async_id_stack = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._is_deadline_pending)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
@@ -155,13 +155,29 @@ class AsyncClient(DeviceClient):
             connections give a reply that says ``fail``; the errors that `callback_request` raises make the
             future fail.
         """
+        return self._request_for(compat.new_plain_future, msg, timeout, use_mid)
+
+    def linked_request(self, msg, timeout=None, use_mid=None):
+        """Do what `future_request` does, for callers whose own futures follow the returned one.
+
+        It tells them at once (see `katcp.linked_futures`), and is slower to wait for.
+        """
+        if self._future_request_is_overridden():
+            return self.future_request(msg, timeout, use_mid)
+        return self._request_for(compat.new_future, msg, timeout, use_mid)
+
+    def _request_for(self, make_future, msg, timeout, use_mid):
         if get_thread_ident() != self.ioloop_thread_id:
             return self._future_request_from_thread(msg, timeout, use_mid)
-        future = compat.new_future(self._ioloop)
+        future = make_future(self._ioloop)
         informs = []
+
+        def resolve(reply):
+            if not future.done():  # nobody may want it any more
+                future.set_result((reply, informs))
+
         try:
-            self.callback_request(msg, functools.partial(_resolve_request, future, informs), informs.append,
-                                  None, timeout, use_mid)
+            self.callback_request(msg, resolve, informs.append, None, timeout, use_mid)
         except Exception:
             compat.fail(future, sys.exc_info())
         return future
@@ -293,6 +309,9 @@ class AsyncClient(DeviceClient):
                 pending.remove(key)
         else:
             entry = pending.take(msg)
+            if not pending.queue and self._stream is not None:
+                # Whoever made this request is likely to make the next one.
+                self._stream.wake_at_once()
         if entry is None or entry[1] is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
         else:
@@ -383,16 +402,6 @@ class AsyncClient(DeviceClient):
             self._fail_waiting_requests(_CLOSED)
 
     # --- the table of pending requests -----------------------------------------------------------
-
-    def _next_id(self):
-        """Return the next message id that no pending request has."""
-        # Not by way of super: that is called once for each request.
-        mid = DeviceClient._next_id(self)
-        queue = self._async_queue
-        if queue:
-            while mid in queue or (mid,) in queue:
-                mid = DeviceClient._next_id(self)
-        return mid
 
     def _push_async_request(self, msg_id, request, reply_cb, inform_cb, user_data, timeout_handle):
         """Note down a request that is going to be sent."""
