@@ -12,7 +12,8 @@ module                 holds
 `katcp.handlers`       how methods of a class become handlers of messages
 `katcp.katcp_types`    types of parameters and sensor values (strings: `katcp.text_types`)
 `katcp.sensor`         `Sensor` and `Reading`
-`katcp.waiting`        events, states and what else one waits with
+`katcp.events`         events and states that one waits for
+`katcp.waiting`        what else one waits with
 `katcp.attrdict`       dictionaries with attribute access
 `katcp.compat`         what differs between Pythons
 ===================== ==========================================================================
@@ -46,6 +47,7 @@ from katcp.compat import (byte_chars, ensure_native_str, is_bytes, is_text,  # n
 from katcp.errors import (AsyncReply, FailReply, KatcpClientDisconnected,  # noqa: F401
                           KatcpClientError, KatcpDeviceError, KatcpSyntaxError, KatcpTypeError,
                           KatcpVersionError)
+from katcp.events import AsyncCallbackEvent, AsyncEvent, AsyncState  # noqa: F401
 from katcp.handlers import (DeviceMetaclass, DeviceServerMetaclass, convert_method_name,  # noqa: F401
                             steal_docstring_from)
 from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp  # noqa: F401
@@ -56,9 +58,9 @@ from katcp.protocol import (DEFAULT_KATCP_MAJOR, FLOAT_TS_KATCP_MAJOR,  # noqa: 
                             ProtocolFlags)
 from katcp.sensor import Reading, Sensor  # noqa: F401
 from katcp.text_types import Discrete, Str  # noqa: F401
-from katcp.waiting import (AsyncCallbackEvent, AsyncEvent, AsyncState, LatencyTimer,  # noqa: F401
-                           future_timeout_manager, hashable_identity, log_coroutine_exceptions,
-                           log_future_exceptions, until_any, until_later, until_some)
+from katcp.waiting import (LatencyTimer, future_timeout_manager, hashable_identity,  # noqa: F401
+                           log_coroutine_exceptions, log_future_exceptions, until_any, until_later,
+                           until_some)
 
 logger = logging.getLogger(__name__)
 

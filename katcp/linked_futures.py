@@ -272,6 +272,13 @@ class Deadline(Place):
             self._ioloop.remove_timeout(timer)
 
 
+def expect_within(waiter, timeout, ioloop=None):
+    """Have `waiter` fail after `timeout` seconds; None and 0 mean never."""
+    if timeout:
+        ioloop = wait_loop(ioloop)
+        Deadline(waiter, ioloop, ioloop.time() + timeout)
+
+
 class _Watch(Place):
     """Tells `waiter` when `future`, which is not one of ours, is done."""
 

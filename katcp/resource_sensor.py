@@ -14,7 +14,7 @@ import threading
 from collections import namedtuple
 
 from katcp.chaining import transform
-from katcp.compat import (Sequence, add_callback_if_open, done_future, fail, failed_future,
+from katcp.compat import (CANCELLED_ERRORS, Sequence, add_callback_if_open, done_future, fail, failed_future,
                           is_awaitable, ordered_dict, resolve, string_types, with_metaclass)
 from katcp.errors import KATCPSensorError
 from katcp.linked_futures import Deadline, Place, Waiter, new_waiter, wait_loop
@@ -544,7 +544,7 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
                 else:
                     received_timestamp, timestamp, _, value = reading
                     listener(received_timestamp, timestamp, reading.status, value)
-            except Exception:
+            except (Exception,) + CANCELLED_ERRORS:
                 logger.exception("Unhandled exception calling KATCPSensor callback %r", listener)
 
     # --- waiting ---

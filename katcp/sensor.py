@@ -9,7 +9,8 @@ import time
 import warnings
 from collections import namedtuple
 
-from katcp.compat import ensure_native_str, integer_types, is_bytes, reraise, text_type
+from katcp.compat import (ensure_native_str, integer_types, is_bytes, is_recursion_error, reraise,
+                          text_type)
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
 from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp
 from katcp.protocol import DEFAULT_KATCP_MAJOR
@@ -425,7 +426,7 @@ class Sensor(object):
         ------
         Exception
             The first exception that an observer raised, after all of them were called. Further
-            ones are logged.
+            ones are logged. (A RecursionError is raised at once.)
         """
         observers = self._observers
         if not observers:
@@ -434,7 +435,11 @@ class Sensor(object):
         for observer in observers:
             try:
                 observer.update(self, reading)
-            except Exception:
+            except Exception as error:
+                # Sensors that set one another in circles: to call the other observers as well, at each
+                # of hundreds of levels, would never end.
+                if is_recursion_error(error):
+                    raise
                 if failure is None:
                     failure = sys.exc_info()
                 else:

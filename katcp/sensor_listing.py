@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import collections
 import re
 import sys
 from operator import itemgetter
@@ -11,6 +12,10 @@ from tornado import gen
 from katcp.compat import coroutine, done_future, failed_future, reraise
 from katcp.resource_base import SensorResultTuple
 from katcp.resource_names import NO_STRATEGY
+
+# Polls that may be waiting for their replies: a device answers one after the other, and the timeout of a
+# poll is not to pass while it is busy with thousands of others.
+MAX_OUTSTANDING = 16
 
 
 def katcp_name(sensor):
@@ -32,8 +37,9 @@ def list_sensors(sensor_items, filter="", strategy=False, status="", use_python_
     Returns
     -------
     future
-        Is done already unless the sensors are to be refreshed. They are all polled at once; if that
-        fails for any the future fails, when all have answered.
+        Is done already unless the sensors are to be refreshed. They are polled `MAX_OUTSTANDING` at a
+        time; if that fails for any no more are polled, and the future fails when all that were have
+        answered.
     """
     try:
         matching = _matching(sensor_items, filter, strategy, use_python_identifiers)
@@ -71,9 +77,18 @@ def _results(matching, status, tuple, listed_name):
 @coroutine
 def _list_refreshed(matching, status, tuple, listed_name):
     failure = None
-    for polled in [sensor.get_value() for _, sensor in matching]:
+    outstanding = collections.deque()
+    to_poll = iter(matching)
+    while True:
+        while failure is None and len(outstanding) < MAX_OUTSTANDING:
+            try:
+                outstanding.append(next(to_poll)[1].get_value())
+            except StopIteration:
+                break
+        if not outstanding:
+            break
         try:
-            yield polled
+            yield outstanding.popleft()
         except Exception:
             failure = failure or sys.exc_info()
     if failure:

@@ -183,6 +183,20 @@ class TestAggregateSensorTree(unittest.TestCase):
         s2.set_value(4)
         self.assert_values(4, 4, 4)
 
+    def test_deregister_child_of_boolean_parent(self):
+        # The parent has what the rule makes of the others.
+        tree = self.tree
+        parent, child, other = [Sensor.boolean(name, default=True) for name in ("parent", "child", "other")]
+
+        def all_true(parent, children):
+            parent.set_value(all(child.value() for child in children))
+
+        tree.add_delayed(parent, all_true, ("child", "other"))
+        tree.register_sensor(child)
+        tree.register_sensor(other)
+        tree.deregister_sensor(child)
+        self.assertIs(parent.value(), True)
+
     def test_deregister_child_of_incomplete_rule(self):
         tree, (s0, s1, s2) = self.tree, self.sensors[:3]
         tree.add_delayed(s0, add_up, ("s1", "s2"))
@@ -245,7 +259,9 @@ class TestAggregateSensorTree(unittest.TestCase):
         tree.add_delayed(s1, rule, ("s2",))
         tree.register_sensor(s2)
         rule.side_effect = RuntimeError("mine")
-        self.assertRaises(RuntimeError, tree.deregister_sensor, s2)
+        with mock.patch("katcp.generic_sensortree.log") as log:
+            self.assertRaises(RuntimeError, tree.deregister_sensor, s2)
+        self.assertEqual(log.exception.call_count, 1)
         self.assertEqual(set(tree._incomplete_aggregates), set([s0, s1]))
         self.assertEqual((tree._aggregates, tree._child_to_parents), ({}, {}))
 
@@ -254,7 +270,9 @@ class TestAggregateSensorTree(unittest.TestCase):
         rule = mock.Mock(side_effect=RuntimeError("mine"))
         tree.add_delayed(s0, rule, ("s2",))
         tree.add_delayed(s1, rule, ("s2",))
-        self.assertRaises(RuntimeError, tree.register_sensor, s2)
+        with mock.patch("katcp.generic_sensortree.log") as log:
+            self.assertRaises(RuntimeError, tree.register_sensor, s2)
+        self.assertEqual(log.exception.call_count, 1)
         self.assertEqual(rule.call_count, 2)
         self.assertEqual(set(tree._aggregates), set([s0, s1]))
         rule.side_effect = add_up
@@ -408,3 +426,224 @@ class TestAggregateSensorTree(unittest.TestCase):
         s1.set_value(1)
         self.assert_values(2, 2)
         self.assertEqual(runs, [0, 1, 2])
+
+    def test_failed_add_can_be_repeated(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        self.assertRaises(TypeError, tree.add, s0, add_up, s1)
+        self.assertRaises(AttributeError, tree.add, s0, add_up, ["s1"])
+        self.assertEqual((tree._aggregates, tree._child_to_parents), ({}, {}))
+        tree.add(s0, add_up, [s1])
+        s1.set_value(3)
+        self.assert_values(3, 3)
+
+    # --- rules that change the tree --------------------------------------------------------------
+
+    def test_rule_removes_itself(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        runs = []
+
+        def add_up_once(parent, children):
+            add_up(parent, children)
+            runs.append(parent.value())
+            if parent.value():
+                tree.remove(parent)
+
+        tree.add(s0, add_up_once, (s1,))
+        s1.set_value(3)
+        s1.set_value(4)
+        self.assert_values(3, 4)
+        # That, and the last run
+        self.assertEqual(runs, [0, 3, 3])
+        self.assertEqual((tree._aggregates, tree._child_to_parents), ({}, {}))
+
+    def test_rule_deregisters_another_child(self):
+        tree, (s0, s1, s2, s3) = self.tree, self.sensors
+
+        def all_or_none(parent, children):
+            add_up(parent, children)
+            if len(children) == 2 and "s2" in tree._registered_sensors:
+                tree.deregister_sensor(s2)
+
+        for sensor in s1, s2, s3:
+            sensor.set_value(3)
+            tree.register_sensor(sensor)
+        tree.add_delayed(s0, all_or_none, ["s1", "s2", "s3"])
+        tree.deregister_sensor(s1)
+        self.assertEqual(tree._incomplete_aggregates, {s0: (all_or_none, set(["s1", "s2"]), set([s3]))})
+        tree.register_sensor(s1)
+        tree.register_sensor(s2)
+        self.assert_values(9, 3, 3, 3)
+
+    def test_rule_registers_a_replacement(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        replacement = Sensor.integer("s1", default=4)
+
+        def rule(parent, children):
+            add_up(parent, children)
+            if "s1" not in tree._registered_sensors:
+                tree.register_sensor(replacement)
+
+        tree.register_sensor(s1)
+        tree.register_sensor(s2)
+        tree.add_delayed(s0, rule, ["s1", "s2"])
+        tree.deregister_sensor(s1)
+        self.assert_values(4)
+        self.assertEqual(tree.fetch(s0), (rule, set([replacement, s2])))
+        replacement.set_value(5)
+        s1.set_value(100)
+        self.assert_values(5)
+
+    def test_rule_removes_another_whose_turn_has_not_come(self):
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        others = {s0: s1, s1: s0}
+        ran = []
+
+        def only_one(parent, children):
+            add_up(parent, children)
+            ran.append(parent)
+            if len(ran) == 1:
+                tree.remove(others[parent])
+
+        tree.add_delayed(s0, only_one, ["s2"])
+        tree.add_delayed(s1, only_one, ["s2"])
+        tree.register_sensor(s2)
+        first = ran[0]
+        self.assertEqual((set(tree._aggregates), tree.parents(s2)), (set([first]), set([first])))
+        s2.set_value(3)
+        self.assertEqual((first.value(), others[first].value()), (3, 0))
+
+    def test_rule_is_there_in_its_last_run(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        fetched = []
+
+        def rule(parent, children):
+            fetched.append(tree.fetch(parent))
+
+        tree.register_sensor(s1)
+        tree.add_delayed(s0, rule, ["s1"])
+        tree.deregister_sensor(s1)
+        tree.register_sensor(s1)
+        tree.remove(s0)
+        self.assertEqual(fetched, [(rule, set([s1])), (rule, set()), (rule, set([s1])), (rule, set([s1]))])
+        self.assertRaises(KeyError, tree.fetch, s0)
+        self.assertEqual(tree._last_rules, {})
+
+    def test_overridden_methods_are_used(self):
+        calls = []
+
+        class Tree(AggregateSensorTree):
+            def add(self, parent, rule_function, children):
+                calls.append("add")
+                super(Tree, self).add(parent, rule_function, children)
+
+            def add_links(self, parent, children):
+                calls.append("add_links")
+                super(Tree, self).add_links(parent, children)
+
+            def remove_links(self, parent, children):
+                calls.append("remove_links")
+                super(Tree, self).remove_links(parent, children)
+
+            def recalculate(self, parent, updates):
+                calls.append("recalculate")
+                super(Tree, self).recalculate(parent, updates)
+
+        def assert_calls(*expected):
+            self.assertEqual(calls, list(expected))
+            del calls[:]
+
+        tree, (s0, s1) = Tree(), self.sensors[:2]
+        tree.add_delayed(s0, add_up, ["s1"])
+        assert_calls()
+        tree.register_sensor(s1)
+        assert_calls("add", "add_links", "recalculate")
+        tree.deregister_sensor(s1)
+        assert_calls("remove_links", "recalculate")
+        tree.register_sensor(s1)
+        assert_calls("add", "add_links", "recalculate")
+        tree.remove(s0)
+        assert_calls("remove_links", "recalculate")
+
+    # --- threads that change the tree ------------------------------------------------------------
+
+    def prepare(self, rule=add_up):
+        """Return the tree with a delayed rule that has all but s1; s1 and s2 are 9."""
+        tree, (s0, s1, s2) = self.tree, self.sensors[:3]
+        s1.set_value(9)
+        s2.set_value(9)
+        tree.add_delayed(s0, rule, ["s1", "s2"])
+        tree.register_sensor(s2)
+        return tree
+
+    def test_deregistered_by_another_thread_before_the_rule_is_applied(self):
+        tree, s1 = self.prepare(), self.sensors[1]
+        recalculate = tree.recalculate
+
+        def interrupted(parent, updates):
+            del tree.recalculate
+            in_thread(tree.deregister_sensor, s1)
+            recalculate(parent, updates)
+
+        tree.recalculate = interrupted
+        tree.register_sensor(s1)
+        self.assert_values(9, 9, 9)
+        self.assertEqual((tree._aggregates, tree._last_rules, tree._child_to_parents), ({}, {}, {}))
+        tree.register_sensor(s1)
+        self.assert_values(18, 9, 9)
+
+    def test_registered_by_another_thread_before_the_last_run(self):
+        tree, s1 = self.prepare(), self.sensors[1]
+        tree.register_sensor(s1)
+        recalculate = tree.recalculate
+
+        def interrupted(parent, updates):
+            del tree.recalculate
+            in_thread(tree.register_sensor, s1)
+            recalculate(parent, updates)
+
+        tree.recalculate = interrupted
+        tree.deregister_sensor(s1)
+        self.assert_values(18, 9, 9)
+        s1.set_value(1)
+        self.assert_values(10, 1, 9)
+        self.assertEqual((tree._incomplete_aggregates, tree._last_rules), ({}, {}))
+
+    def test_deregistered_by_another_thread_while_the_rule_runs(self):
+        interruptions = [None, None]
+
+        def interrupted(parent, children):
+            total = sum(child.value() for child in children)
+            if total == 11 and interruptions.pop():
+                in_thread(self.tree.deregister_sensor, self.sensors[1])
+            parent.set_value(total)
+
+        tree, s1 = self.prepare(interrupted), self.sensors[1]
+        tree.register_sensor(s1)
+        interruptions.append(True)
+        s1.set_value(2)
+        self.assert_values(9, 2, 9)
+        tree.register_sensor(s1)
+        self.assert_values(11, 2, 9)
+
+    def test_replaced_by_another_thread_when_a_child_is_set(self):
+        # Between two looks at the tables.
+        tree, s1 = self.prepare(), self.sensors[1]
+        tree.register_sensor(s1)
+        find_rule = tree._find_rule
+
+        def interrupted(parent):
+            tree._find_rule = find_rule
+            in_thread(tree.deregister_sensor, s1)
+            try:
+                return find_rule(parent)
+            finally:
+                in_thread(tree.register_sensor, s1)
+
+        tree._find_rule = interrupted
+        s1.set_value(2)
+        self.assert_values(11, 2, 9)
+
+    def test_links_without_rule_are_not_excused(self):
+        tree, (s0, s1) = self.tree, self.sensors[:2]
+        self.assertRaises(KeyError, tree.add_links, s0, [s1])
+        self.assertRaises(KeyError, s1.set_value, 3)

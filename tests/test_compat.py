@@ -120,6 +120,17 @@ class TestLanguage(unittest.TestCase):
         self.assertTrue(compat.accepts_keyword(mock.Mock(), "timeout"))
         self.assertFalse(compat.accepts_keyword(without, "timeout"))
 
+    def test_is_recursion_error(self):
+        def recurse():
+            recurse()
+
+        try:
+            recurse()
+        except RuntimeError as error:
+            self.assertTrue(compat.is_recursion_error(error))
+        self.assertFalse(compat.is_recursion_error(RuntimeError("mine")))
+        self.assertFalse(compat.is_recursion_error(ValueError("maximum recursion depth exceeded")))
+
     def test_with_metaclass(self):
         seen = []
 

@@ -12,7 +12,7 @@ from tornado.ioloop import IOLoop
 
 import katcp
 from katcp import KatcpSyntaxError, Message, ProtocolFlags, Sensor, inspecting_client
-from katcp.compat import new_ioloop
+from katcp.compat import CANCELLED_ERRORS, new_ioloop
 from katcp.inspecting_client import (InspectingClientAsync, RequestType, SyncError,
                                      _InformHookDeviceClient)
 from katcp.testutils import DeviceTestServer, DeviceTestServerWithTimeoutHints
@@ -181,6 +181,22 @@ class TestHooks(unittest.TestCase):
         self.assertTrue(log.messages[0].startswith('Call to function "'))
         self.assertIn('with message "#some-inform', log.messages[0])
         self.assertTrue(log.records[0].exc_info)
+
+    def test_hook_that_meets_something_cancelled(self):
+        # Which may be no `Exception`; a list that lost its informs would look like an empty one.
+        def bad_hook(msg):
+            raise error
+
+        self.client.hook_inform("some-inform", bad_hook)
+        self.client.hook_inform("some-inform", self.hook)
+        self.client.unhandled_inform = self.hook
+        msg = Message.inform("some-inform")
+        for error in CANCELLED_ERRORS:
+            del self.seen[:]
+            with CapturedLog("katcp.client") as log:
+                self.client.handle_inform(msg)
+            self.assertEqual(self.seen, [msg, msg])
+            self.assertIs(log.records[0].exc_info[0], error)
 
     def test_hooks_added_by_hooks(self):
         def adding_hook(msg):

@@ -137,6 +137,13 @@ class TestBulkSampling(BulkTestCase):
         self.assertIn(b"Not connected", answers["a"][0].arguments[1])
 
     @timewarp_test
+    def test_refused_without_a_timeout_of_ones_own(self):
+        client = yield self.synced_client()
+        self.refused.add(b"b")
+        answers = yield client.set_sampling_strategies({"a": EVENT, "b": EVENT}, timeout=None)
+        self.assertEqual([answers[name][0].reply_ok() for name in ("a", "b")], [True, False])
+
+    @timewarp_test
     def test_failing_requests(self):
         client = yield self.synced_client()
         failed = gen.maybe_future(None)

@@ -4,7 +4,8 @@ from __future__ import absolute_import, division, print_function
 
 from tornado import gen
 
-from katcp.compat import TornadoFuture
+from katcp.compat import CANCELLED_ERRORS, TornadoFuture
+from katcp.inspecting.state_loop import StateCallbackCancelled
 from katcp.inspecting_client import AttrDict, InspectingClientAsync, SyncError
 from tests.support import mock
 from tests.support.client_cases import CapturedLog
@@ -191,6 +192,26 @@ class TestInspectionOfSubclasses(InspectingTestCase):
                          ("TFTT", {"sensors": {"added": ["virtual"], "removed": []}}))
 
     @timewarp_test
+    def test_cancelled_inspection(self):
+        class Inspector(InspectingClientAsync):
+            cancelled = None
+
+            def inspect(self):
+                if self.cancelled is None:
+                    self.cancelled = TornadoFuture()
+                    if not self.cancelled.cancel():  # tornado 4
+                        self.cancelled.set_exception(CANCELLED_ERRORS[0]())
+                    return self.cancelled
+                return super(Inspector, self).inspect()
+
+        client = self.make_client(Inspector)
+        client.initial_resync_timeout = 0
+        with CapturedLog("katcp.inspect_client") as log:
+            yield client.connect()
+            yield client.until_synced()
+        self.assertIn("The inspection was cancelled", log.messages[0])
+
+    @timewarp_test
     def test_disconnection_is_told_during_an_inspection_that_never_ends(self):
         class Inspector(InspectingClientAsync):
             def inspect(self):
@@ -350,6 +371,34 @@ class TestFailingCallback(InspectingTestCase):
             yield self._until_logged(log)
             yield self.move_clock(5)
             yield client.until_synced()
+
+    @timewarp_test
+    def test_callback_that_meets_something_cancelled(self):
+        # Such as the result of a future that somebody has cancelled; this may be no `Exception`.
+        for error in CANCELLED_ERRORS:
+            for name in ("FFFF", "TFFF", "TFTT", "TTFT"):
+                def react(state, _):
+                    if state == name:
+                        self.callback.react = None
+                        raise error
+
+                self.callback.react = react
+                client = self.make_client()
+                with CapturedLog("katcp.inspect_client") as log:
+                    yield client.connect()
+                    yield self._until_logged(log)
+                    yield self.move_clock(0.5)
+                    yield self.move_clock(5)
+                    yield client.until_synced()
+                self.assertTrue(issubclass(log.records[0].exc_info[0], StateCallbackCancelled))
+                told = [changes for state, changes in self.callback.told if state == "TFTT"]
+                if name == "TFTT":
+                    self.assertEqual(told[1], told[0])
+                else:
+                    self.assertIsNotNone(told[0])
+                client.stop()
+                yield client.until_stopped()
+                self.callback.forget()
 
     @timewarp_test
     def test_failure_of_the_last_call(self):

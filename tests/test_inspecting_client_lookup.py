@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 import gc
 
 from katcp import KatcpSyntaxError, Message, ProtocolFlags, Sensor
-from katcp.compat import PY2, TornadoFuture
+from katcp.compat import CANCELLED_ERRORS, PY2, TornadoFuture
 from katcp.inspecting_client import InspectingClientAsync, RequestType, SyncError
 from tests.support import mock
 from tests.support.client_cases import CapturedLog
@@ -345,6 +345,25 @@ class TestUpdates(InspectingTestCase):
         self.assertEqual(client._waiting_updates, {})
 
     @timewarp_test
+    def test_oldest_are_given_up_if_too_many_wait(self):
+        # As they do, without end, if the device cannot be inspected.
+        client = self.make_client()
+        with mock.patch("katcp.inspecting.updates.MAX_WAITING_UPDATES", 10):
+            other = client.update_sensor("a.string", b"5", b"nominal", b"text")
+            updates = [client.update_sensor("an.int", b"5", b"nominal", b"%d" % value)
+                       for value in range(100)]
+        self.assertEqual([update.done() for update in updates], [True] * 91 + [False] * 9)
+        self.assertFalse(other.done())
+        yield updates[:91]
+        seen = []
+        client.sensor_factory = lambda **kwargs: mock.Mock(
+            set_formatted=lambda timestamp, status, value, major: seen.append(value))
+        yield client.connect()
+        yield updates + [other]
+        self.assertEqual(seen, [b"text"] + [b"%d" % value for value in range(91, 100)])
+        self.assertEqual((client._waiting_updates, client._waiting_updates_count), ({}, 0))
+
+    @timewarp_test
     def test_nothing_overtakes_what_waits(self):
         client = yield self.synced_client()
         sensor = Sensor.integer("an.int")
@@ -401,6 +420,19 @@ class TestUpdates(InspectingTestCase):
         self.assertEqual(len(log.messages), 4)
         for name in "an.int", "odd", "\xff" if PY2 else "\\xff":
             self.assertTrue(any('for "{}"'.format(name) in message for message in log.messages), log.messages)
+
+    @timewarp_test
+    def test_sensor_that_meets_something_cancelled(self):
+        client = yield self.synced_client()
+        good = yield client.future_get_sensor("a.string")
+        for number, error in enumerate(CANCELLED_ERRORS):
+            client._sensor_object_cache["an.int"] = mock.Mock(set_formatted=mock.Mock(side_effect=error))
+            with CapturedLog("katcp.inspect_client") as log:
+                self.device.inform(status("5", "2", "an.int", "nominal", "3",
+                                          "a.string", "nominal", str(number)))
+                yield client.simple_request("watchdog")
+            self.assertEqual(good.value(), str(number))
+            self.assertEqual(log.messages, ['Could not apply the update received for "an.int"'])
 
     @timewarp_test
     def test_failures_are_in_the_future(self):
@@ -464,4 +496,5 @@ class TestUpdates(InspectingTestCase):
         update = client.update_sensor("an.int", b"5", b"nominal", b"3")
         client.stop()
         self.assertIsNone((yield update))
+        self.assertEqual(client._waiting_updates_count, 0)
         yield client.until_stopped()

@@ -5,7 +5,7 @@ import unittest
 from tornado import gen
 from tornado.testing import AsyncTestCase, gen_test
 
-from katcp.compat import ConcurrentFuture, done_future, new_future
+from katcp.compat import CANCELLED_ERRORS, ConcurrentFuture, done_future, new_future
 from katcp.errors import KatcpTypeError
 from katcp.resource import KATCPSensor, KATCPSensorError, KATCPSensorReading, KATCPSensorsManager
 from katcp.sensor import Sensor
@@ -292,6 +292,17 @@ class TestListeners(SensorTestCase):
         self.assertEqual(log.messages[0],
                          "Unhandled exception calling KATCPSensor callback %r" % (bad,))
         self.assertIs(log.records[0].exc_info[0], ValueError)
+
+    def test_cancellations_do_not_reach_others_either(self):
+        for error in CANCELLED_ERRORS:
+            bad, good = mock.Mock(side_effect=error), mock.Mock()
+            self.sensor.clear_listeners()
+            self.sensor.register_listener(bad)
+            self.sensor.register_listener(good)
+            with LogRecorder("katcp.resource") as log:
+                self.sensor.set_value(3)
+            self.assertTrue(good.called)
+            self.assertIs(log.records[0].exc_info[0], error)
 
     def test_those_registered_when_the_sensor_is_set_are_called(self):
         late = mock.Mock()

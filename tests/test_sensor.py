@@ -349,6 +349,21 @@ class TestObservers(unittest.TestCase):
         self.assertEqual(self.sensor.value(), 5)
         self.assertEqual(sorted(logged + [str(caught.exception)]), ["one", "two"])
 
+    def test_circles_end_soon(self):
+        calls = []
+
+        class Circular(object):
+            def update(self, sensor, reading):
+                calls.append(reading)
+                if len(calls) > 10000:
+                    raise SystemExit("This would take for ever")
+                sensor.set_value(reading.value + 1)
+
+        self.sensor.attach(Circular())
+        self.sensor.attach(Circular())
+        # RecursionError where there is one
+        self.assertRaises(RuntimeError, self.sensor.set_value, 1)
+
     def test_notify_can_be_overridden(self):
         class Quiet(Sensor):
             def notify(self, reading):

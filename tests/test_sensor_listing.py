@@ -1,13 +1,15 @@
 from __future__ import absolute_import, division, print_function
 
+import collections
 import re
 
+from tornado import gen
 from tornado.testing import AsyncTestCase, gen_test
 
 from katcp.compat import done_future, new_future
 from katcp.resource import KATCPSensorError, SensorResultTuple
 from katcp.sensor import Sensor
-from katcp.sensor_listing import list_sensors
+from katcp.sensor_listing import MAX_OUTSTANDING, list_sensors
 from tests.support import mock
 from tests.support.logs import LogRecorder
 from tests.support.resources import Manager, make_sensor
@@ -126,7 +128,7 @@ class TestRefreshing(ListingTestCase):
         self.assertEqual(self.manager.polls, ["an.int", "b.float"])
 
     @gen_test
-    def test_all_are_polled_at_once(self):
+    def test_several_are_polled_at_once(self):
         answers = []
 
         def poll(name):
@@ -140,6 +142,49 @@ class TestRefreshing(ListingTestCase):
         for answer in answers:
             answer.set_result(None)
         self.assertEqual(len((yield listing)), 3)
+
+    def poll_many(self):
+        """Have far more sensors than may be polled at a time; return a deque of the polls to answer."""
+        self.sensors = dict((name, make_sensor(self.manager, name))
+                            for name in ["s%02d" % number for number in range(3 * MAX_OUTSTANDING + 1)])
+        answers = collections.deque()
+
+        def poll(name):
+            answers.append(new_future(self.io_loop))
+            return answers[-1]
+
+        self.manager.on_poll = poll
+        return answers
+
+    @gen_test
+    def test_no_poll_waits_for_thousands_of_others(self):
+        answers = self.poll_many()
+        listing = list_sensors(self.sensors.items(), refresh=True)
+        self.assertEqual(len(answers), MAX_OUTSTANDING)
+        while len(self.manager.polls) < len(self.sensors):
+            self.assertEqual(len(answers), MAX_OUTSTANDING)
+            answers.popleft().set_result(None)
+            polled = len(self.manager.polls)
+            while len(self.manager.polls) == polled:
+                yield gen.moment
+        for answer in answers:
+            answer.set_result(None)
+        self.assertEqual(len((yield listing)), len(self.sensors))
+        self.assertEqual(self.manager.polls, sorted(self.sensors))
+
+    @gen_test
+    def test_no_more_are_polled_after_a_failure(self):
+        answers = self.poll_many()
+        listing = list_sensors(self.sensors.items(), refresh=True)
+        answers.popleft().set_exception(KATCPSensorError("Sorry"))
+        for _ in range(10):
+            yield gen.moment
+        self.assertFalse(listing.done())
+        for answer in answers:
+            answer.set_result(None)
+        with self.assertRaises(KATCPSensorError):
+            yield listing
+        self.assertEqual(len(self.manager.polls), MAX_OUTSTANDING)
 
     @gen_test
     def test_failures(self):

@@ -17,8 +17,8 @@ from katcp.compat.strings import (  # noqa: F401
     lossy_str, string_types, text_type)
 from katcp.compat.language import (  # noqa: F401
     EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Latch, Mapping, MutableMapping, Sequence,
-    abstract_property, accepts_keyword, get_args, get_thread_ident, ordered_dict,
-    positional_arg_names, queue, reraise, throw_into, with_metaclass)
+    abstract_property, accepts_keyword, get_args, get_thread_ident, is_recursion_error,
+    ordered_dict, positional_arg_names, queue, reraise, throw_into, with_metaclass)
 from katcp.compat.futures import (  # noqa: F401
     AnyCancelledError, AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture,
     GenTimeoutError, LoopFuture, ThreadsafeFuture, TornadoFuture, add_loop_callback,

@@ -20,6 +20,10 @@ if PY2:
         """Raise the exception of an ``exc_info`` triple where `generator` is; return what it yields."""
         return generator.throw(*exc_info)
 
+    def is_recursion_error(error):
+        """Return whether an exception says that functions call one another without end."""
+        return isinstance(error, RuntimeError) and "recursion depth" in str(error)
+
     get_args = inspect.getargspec
 else:
     from threading import get_ident as get_thread_ident  # noqa: F401
@@ -34,6 +38,10 @@ else:
     def throw_into(generator, exc_info):
         """Raise the exception of an ``exc_info`` triple where `generator` is; return what it yields."""
         return generator.throw(exc_info[1])
+
+    def is_recursion_error(error):
+        """Return whether an exception says that functions call one another without end."""
+        return isinstance(error, RecursionError)
 
     get_args = inspect.getfullargspec
 

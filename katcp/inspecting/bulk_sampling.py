@@ -21,6 +21,9 @@ MAX_NAMES_LENGTH = 16 * 1024
 # thousands of others.
 MAX_OUTSTANDING = 64
 
+# Seconds that a device has for the reply to a request, for those who have no opinion.
+DEFAULT_TIMEOUT = 5.0
+
 # Into how many parts a refused list is split, to find out which sensors it was refused for.
 PARTS_OF_REFUSED = 8
 
@@ -148,6 +151,9 @@ class BulkSampling(object):
             device refuses a list, it is asked for parts of it, so that a failure concerns but one
             sensor.  If the device cannot be reached, or does not answer in time, replies say so.
         """
+        if timeout is None:
+            # The time has to be known: a refusal is told from silence by it.
+            timeout = DEFAULT_TIMEOUT
         if hasattr(strategies, "items"):
             strategies = strategies.items()
         strategies = ordered_dict(

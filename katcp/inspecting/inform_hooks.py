@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 from collections import defaultdict
 
 from katcp.client.async_client import AsyncClient
-from katcp.compat import lossy_str
+from katcp.compat import CANCELLED_ERRORS, lossy_str
 
 
 class _InformHookDeviceClient(AsyncClient):
@@ -46,7 +46,7 @@ class _InformHookDeviceClient(AsyncClient):
             for hook in hooks:
                 try:
                     hook(msg)
-                except Exception:
+                except (Exception,) + CANCELLED_ERRORS:
                     self._logger.warning('Call to function "%s" with message "%s".', lossy_str(hook),
                                          msg.log_text(), exc_info=True)
         return super(_InformHookDeviceClient, self).handle_inform(msg)

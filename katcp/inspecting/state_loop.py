@@ -257,11 +257,18 @@ class StateLoop(object):
             inspection = compat.as_future(self.inspect())
             yield self._until_finished(inspection, self._disconnected, stop)
             self._check_round(stop, connection)
-            self._unannounced.note(inspection.result())
+            self._unannounced.note(self._inspection_result(inspection))
             yield self._tell_model_changes(stop)
             yield gen.moment
         self.initial_inspection = True
         self._check_round(stop, connection)
+
+    @staticmethod
+    def _inspection_result(inspection):
+        try:
+            return inspection.result()
+        except CANCELLED_ERRORS:  # which may be no `Exception`, and would end the loop
+            raise SyncError("The inspection was cancelled")
 
     def _check_round(self, stop, connection):
         if stop.is_set() or connection != self._connection_number or not self._connected.is_set():
@@ -343,8 +350,7 @@ class StateLoop(object):
         self._told_state = state
         self._told_in_vain = True
         self._state.set_state(state)
-        callback = self._state_cb
-        result = callback(state, model_changes) if callback is not None else None
+        result = self._call_back(state, model_changes)
         if compat.is_awaitable(result):
             is_ours = not compat.is_future(result)
             result = compat.as_future(result)
@@ -356,6 +362,16 @@ class StateLoop(object):
                 if is_ours:
                     result.cancel()
         self._told_in_vain = False
+
+    def _call_back(self, state, model_changes):
+        callback = self._state_cb
+        if callback is None:
+            return None
+        try:
+            return callback(state, model_changes)
+        except CANCELLED_ERRORS:
+            # As below; it may have asked a future that somebody has cancelled for its result.
+            raise StateCallbackCancelled("The state callback has met something that was cancelled")
 
     @staticmethod
     def _check_callback(result):

@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import collections
 import functools
 import sys
 
@@ -10,6 +11,10 @@ from katcp.compat import decode_native, lossy_str, ordered_dict
 
 # What updates return that need not wait for anything: thousands in a second share it.
 _APPLIED = compat.done_future(None)
+
+# Updates that may wait for their sensors to be looked up: a device that cannot be inspected may send updates
+# for days.
+MAX_WAITING_UPDATES = 10000
 
 
 class SensorUpdates(object):
@@ -21,8 +26,9 @@ class SensorUpdates(object):
     """
 
     def __init__(self):
-        # Updates for sensors that are being looked up: name -> list of (future, arguments), oldest first.
+        # Updates for sensors that are being looked up: name -> deque of (future, arguments), oldest first.
         self._waiting_updates = ordered_dict()
+        self._waiting_updates_count = 0
         super(SensorUpdates, self).__init__()
 
     def _cb_inform_sensor_status(self, msg):
@@ -36,7 +42,7 @@ class SensorUpdates(object):
             try:
                 update = self.update_sensor(decode_native(arguments[i]), timestamp, arguments[i + 1],
                                             arguments[i + 2])
-            except Exception:
+            except (Exception,) + compat.CANCELLED_ERRORS:
                 self._log_failed_update(arguments[i])
                 continue
             if update is _APPLIED or not compat.is_future(update):
@@ -60,7 +66,7 @@ class SensorUpdates(object):
         """Set a sensor from an update of the device.
 
         If there is no object for the sensor yet, it is looked up first; later updates for the sensor wait
-        for their turn.
+        for their turn.  If too many wait, the oldest of the sensor is given up.
 
         Parameters
         ----------
@@ -90,12 +96,21 @@ class SensorUpdates(object):
                 return _APPLIED
         future = compat.new_future(self._calling_ioloop())
         update = (future, (timestamp, status, value))
+        self._waiting_updates_count += 1
         if waiting is not None:
             waiting.append(update)
+            if self._waiting_updates_count > MAX_WAITING_UPDATES:
+                self._give_up_oldest(name, waiting)
         else:
-            self._waiting_updates[name] = [update]
+            self._waiting_updates[name] = collections.deque([update])
             self._look_up_for_updates(name)
         return future
+
+    def _give_up_oldest(self, name, waiting):
+        self._logger.debug('Too many updates wait; giving up the oldest for "%s"', lossy_str(name))
+        self._waiting_updates_count -= 1
+        future, _ = waiting.popleft()
+        compat.resolve(future)
 
     def _look_up_for_updates(self, name):
         lookup = self.future_get_sensor(name)
@@ -108,6 +123,7 @@ class SensorUpdates(object):
     def _apply_waiting_updates(self, name, lookup):
         exc_info = compat.future_exc_info(lookup)
         updates = self._waiting_updates.pop(name, ())
+        self._waiting_updates_count -= len(updates)
         if not updates:  # the client was stopped
             return
         sensor = None
@@ -132,6 +148,7 @@ class SensorUpdates(object):
     def _drop_waiting_updates(self):
         """Let nobody wait for a lookup that may never end."""
         waiting, self._waiting_updates = self._waiting_updates, ordered_dict()
+        self._waiting_updates_count = 0
         for updates in waiting.values():
             for future, _ in updates:
                 compat.resolve(future)
