@@ -117,6 +117,8 @@ class Deadline(list):
     ``ioloop.remove_timeout`` like the handle of a timer; but there is no need to.
     """
 
+    __slots__ = ()
+
     def cancel(self):
         """Never let it pass."""
         self[2] = None
@@ -124,7 +126,8 @@ class Deadline(list):
     def __setattr__(self, name, value):
         if name == "callback" and value is None:  # how poll-based loops cancel a timer
             self.cancel()
-        super(Deadline, self).__setattr__(name, value)
+        else:
+            super(Deadline, self).__setattr__(name, value)
 
 
 class DeadlineQueue(object):
