@@ -7,7 +7,7 @@ import sys
 
 from katcp import compat
 from katcp.client.device_client import DeviceClient, log
-from katcp.client.pending import DeadlineQueue, PendingRequests
+from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
@@ -23,11 +23,6 @@ _STOPPED = "Client stopped before reply was received"
 _CLOSED = "Connection closed before reply was received"
 
 _NOTHING = (None, None, None, None, None)
-
-
-def _resolve_request(future, informs, reply):
-    if not future.done():  # nobody may want it any more
-        future.set_result((reply, informs))
 
 
 def failure_reply(request, text):
@@ -122,7 +117,7 @@ class AsyncClient(DeviceClient):
                 msg.mid = key
             else:
                 key = (key,)
-        handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
+        handle = None if timeout is None else Deadline((None, None, key, None))
         entry = (msg, reply_cb, inform_cb, user_data, handle)
         if self._stream is not None:
             # While others are pending there is likely to be more to send along with this.
@@ -130,6 +125,9 @@ class AsyncClient(DeviceClient):
         try:
             pending.add(key, entry)
             self.send_request(msg)
+            # Now that the server has something to do; whoever answers at once needs no deadline.
+            if handle is not None and pending.queue.get(key) is entry:
+                self._deadlines.add(handle, self._ioloop, timeout)
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:
@@ -155,21 +153,21 @@ class AsyncClient(DeviceClient):
             connections give a reply that says ``fail``; the errors that `callback_request` raises make the
             future fail.
         """
-        return self._request_for(compat.new_plain_future, msg, timeout, use_mid)
+        if get_thread_ident() != self.ioloop_thread_id:
+            return self._future_request_from_thread(msg, timeout, use_mid)
+        return self._request_for(compat.new_plain_future(self._ioloop), msg, timeout, use_mid)
 
     def linked_request(self, msg, timeout=None, use_mid=None):
         """Do what `future_request` does, for callers whose own futures follow the returned one.
 
         It tells them at once (see `katcp.linked_futures`), and is slower to wait for.
         """
-        if self._future_request_is_overridden():
+        if get_thread_ident() != self.ioloop_thread_id or self._future_request_is_overridden():
             return self.future_request(msg, timeout, use_mid)
-        return self._request_for(compat.new_future, msg, timeout, use_mid)
+        return self._request_for(compat.new_future(self._ioloop), msg, timeout, use_mid)
 
-    def _request_for(self, make_future, msg, timeout, use_mid):
-        if get_thread_ident() != self.ioloop_thread_id:
-            return self._future_request_from_thread(msg, timeout, use_mid)
-        future = make_future(self._ioloop)
+    def _request_for(self, future, msg, timeout, use_mid):
+        """Send a request and have `future` resolved with the answer; return it."""
         informs = []
 
         def resolve(reply):
@@ -183,16 +181,13 @@ class AsyncClient(DeviceClient):
         return future
 
     def _future_request_from_thread(self, msg, timeout, use_mid):
-        future = compat.ThreadsafeFuture()
-        informs = []
         try:
             self._check_started("future_request")
             if not self.threadsafe:
                 self._check_loop_thread("future_request")
-            self.callback_request(msg, reply_cb=functools.partial(_resolve_request, future, informs),
-                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
         except Exception:
             return compat.failed_future(sys.exc_info())
+        future = self._request_for(compat.ThreadsafeFuture(), msg, timeout, use_mid)
         self._loop_waits.watch(future)
         return future
 
