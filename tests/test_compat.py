@@ -150,6 +150,52 @@ class TestLanguage(unittest.TestCase):
         self.assertIs(type(Made), Meta)
 
 
+class TestLatch(unittest.TestCase):
+
+    def test_closed_until_opened(self):
+        latch = compat.Latch()
+        self.assertFalse(latch.wait(0))
+        self.assertFalse(latch.wait(-1))
+        self.assertFalse(latch.wait(0.001))
+        latch.open()
+        latch.open()
+        self.assertTrue(latch.wait(10))
+
+    def test_opened_by_another_thread(self):
+        latches = [compat.Latch() for _ in range(200)]
+        answers = [compat.Latch() for _ in latches]
+
+        def answer():
+            for latch, back in zip(latches, answers):
+                latch.wait(10)
+                back.open()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        self.addCleanup(thread.join)
+        for latch, back in zip(latches, answers):
+            latch.open()
+            self.assertTrue(back.wait(10))
+
+    def test_one_that_is_opened_too_late_opens_no_other(self):
+        late, other = compat.Latch(), compat.Latch()
+        self.assertFalse(late.wait(0.001))
+        opener = threading.Thread(target=late.open)
+        opener.start()
+        opener.join()
+        self.assertFalse(other.wait(0.001))
+        self.assertTrue(late.wait(10))
+
+    def test_opened_while_about_to_wait(self):
+        # Threads that meet at every possible moment.
+        for _ in range(300):
+            latch = compat.Latch()
+            opener = threading.Thread(target=latch.open)
+            opener.start()
+            self.assertTrue(latch.wait(10))
+            opener.join()
+
+
 class TestFutures(tornado.testing.AsyncTestCase):
 
     def moments_until_resumed(self, future, finish):

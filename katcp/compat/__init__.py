@@ -1,7 +1,7 @@
 """Every difference between Python 2 and 3, and between tornado 4.5, 5.1 and 6.
 
-No other package of the library asks for a version.  Rooms: `versions`, `strings`, `language`, `futures`,
-`coroutine_exits`, `loops`, `next_turn` and, where there is asyncio, `tolerant_loop`.
+No other package of the library asks for a version.  Rooms: `versions`, `strings`, `language`, `latch`,
+`futures`, `coroutine_exits`, `loops`, `next_turn` and, where there is asyncio, `tolerant_loop`.
 
 The string helpers are public (:func:`ensure_native_str`, :func:`byte_chars`, :func:`is_bytes`,
 :func:`is_text`).  Throughout the documentation *native string* means ``str``: a byte string on
@@ -16,9 +16,10 @@ from katcp.compat.strings import (  # noqa: F401
     byte_chars, decode_native, encode_utf8, ensure_native_str, integer_types, is_bytes, is_text,
     lossy_str, string_types, text_type)
 from katcp.compat.language import (  # noqa: F401
-    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Latch, Mapping, MutableMapping, Sequence,
+    EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Mapping, MutableMapping, Sequence,
     abstract_property, accepts_keyword, get_args, get_thread_ident, is_recursion_error,
     ordered_dict, positional_arg_names, queue, reraise, throw_into, with_metaclass)
+from katcp.compat.latch import Latch  # noqa: F401
 from katcp.compat.futures import (  # noqa: F401
     AnyCancelledError, AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture,
     GenTimeoutError, LoopFuture, ThreadsafeFuture, TornadoFuture, add_loop_callback,

@@ -3,7 +3,6 @@
 from __future__ import absolute_import, division, print_function
 
 import inspect
-import threading
 
 from katcp.compat.versions import PY2
 
@@ -97,46 +96,6 @@ else:
     def abstract_property(getter):
         """Decorate the getter of a property that subclasses have to define."""
         return property(abstractmethod(getter))
-
-
-if PY2:
-    class Latch(object):
-        """Lets one thread wait until another opens it; both work once."""
-
-        def __init__(self):
-            self._opened = threading.Event()
-
-        def open(self):
-            """Let the other thread pass; may be repeated."""
-            self._opened.set()
-
-        def wait(self, timeout):
-            """Wait up to `timeout` seconds; return whether the latch is open."""
-            return self._opened.wait(timeout)
-else:
-    class Latch(object):
-        """Lets one thread wait until another opens it; both work once.
-
-        A ``threading.Event`` does the same with several locks and as many chances to get in each
-        other's way.
-        """
-
-        __slots__ = ("_lock",)
-
-        def __init__(self):
-            self._lock = threading.Lock()
-            self._lock.acquire()
-
-        def open(self):
-            """Let the other thread pass; may be repeated."""
-            try:
-                self._lock.release()
-            except RuntimeError:  # it is open
-                pass
-
-        def wait(self, timeout):
-            """Wait up to `timeout` seconds; return whether the latch is open."""
-            return self._lock.acquire(timeout=max(0, timeout))
 
 
 def with_metaclass(meta, *bases):
