@@ -397,8 +397,25 @@ class TestHelpers(unittest.TestCase):
             construct_name_filter("/(/")
 
 
+class Unspeakable(FailReply):
+    """Fails when it is asked for its text."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
 class Live(Base):
     """Requests whose answers take time."""
+
+    def request_unspeakable(self, req, msg):
+        """Fail for a reason that cannot be told."""
+        raise Unspeakable
+
+    def request_unserialisable(self, req, msg):
+        """Return a reply that cannot be sent."""
+        reply = req.make_reply("ok")
+        reply.arguments.append(object())
+        return reply
 
     def request_future(self, req, msg):
         """Wait until somebody resolves the future."""
@@ -426,6 +443,10 @@ class Live(Base):
             raise AsyncReply
         if outcome == b"wrong":
             raise gen.Return("no message")
+        if outcome == b"unspeakable":
+            self.request_unspeakable(req, msg)
+        if outcome == b"unserialisable":
+            raise gen.Return(self.request_unserialisable(req, msg))
         raise gen.Return(req.make_reply(*msg.arguments))
 
     @gen.coroutine
@@ -591,6 +612,15 @@ class _LiveServer(ServerTests):
         self.assertTrue(self.client.ask(b"?interrupt")[0].startswith(b"!interrupt fail"))
         self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
 
+    def test_whatever_cannot_be_sent_is_answered_all_the_same(self):
+        for name in (b"unspeakable", b"coroutine unspeakable"):
+            self.assertEqual(self.client.ask(b"?" + name),
+                             [b"!%s fail <Unspeakable\\_that\\_cannot\\_be\\_shown>" % name.split()[0]])
+        for name in (b"unserialisable", b"coroutine unserialisable"):
+            line = self.client.ask(b"?" + name)[-1]
+            self.assertTrue(line.startswith(b"!%s fail TypeError:" % name.split()[0]), line)
+        self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
+
     def test_half_closed_client_gets_all_answers(self):
         self.client.send(b"?echo 1\n?coroutine ok\n?informs\n?echo 2\n?unfinished")
         self.client.shut_down_sending()
@@ -646,6 +676,8 @@ class Overriding(Live):
         self.seen += (msg.name,)
         if msg.name == "explode":
             raise ValueError("outside of a handler")
+        if msg.name == "unspeakable":
+            raise Unspeakable
         return super(Overriding, self).handle_message(client_conn, msg)
 
 
@@ -660,6 +692,8 @@ class OverridingCoroutine(Live):
         yield gen.moment
         if msg.name == "explode":
             raise ValueError("outside of a handler")
+        if msg.name == "unspeakable":
+            raise Unspeakable
         yield super(OverridingCoroutine, self).handle_message(client_conn, msg) or []
 
 
@@ -677,6 +711,9 @@ class _OverriddenHandleMessage(ServerTests):
         with LogRecorder(self.server._logger.name) as log:
             line = client.ask(b"?explode[3]")[-1]
             self.assertEqual(line, b"!explode[3] fail ValueError:\\_outside\\_of\\_a\\_handler")
+            line = client.ask(b"?unspeakable[4]")[-1]
+            self.assertEqual(
+                line, b"!unspeakable[4] fail Unspeakable:\\_<Unspeakable\\_that\\_cannot\\_be\\_shown>")
             client.send(b"#explode\n")
             self.assertEqual(client.ask(b"?echo[9]")[-1], b"!echo[9] ok")
         self.assertIn("Error", " ".join(log.messages))
