@@ -45,7 +45,8 @@ MAX_LOGGED_LINE = 1000
 # How long a start waits for the end of the loop's thread that is just stopping, in seconds.
 RESTART_TIMEOUT = 5.0
 
-_STOPPED, _PREPARED, _STARTED, _STOPPING = "stopped", "prepared", "started", "stopping"
+_STOPPED, _PREPARING, _PREPARED, _STARTED, _STOPPING = (
+    "stopped", "preparing", "prepared", "started", "stopping")
 
 
 class KATCPServer(Sending):
@@ -176,6 +177,11 @@ class KATCPServer(Sending):
     def prepare(self):
         """Bind the port and get the loop, so that they are known before the first client comes.
 
+        Returns
+        -------
+        bool
+            False if another thread has stopped the server meanwhile.
+
         Raises
         ------
         RuntimeError
@@ -186,7 +192,7 @@ class KATCPServer(Sending):
         with self._state_lock:
             if self._state != _STOPPED:
                 raise RuntimeError("Server already started")
-            self._state = _PREPARED
+            self._state = _PREPARING
         try:
             manager = self._ioloop_manager
             if manager.managed and self._has_run:
@@ -201,8 +207,23 @@ class KATCPServer(Sending):
             if self._listener is not None:
                 self._listener.close()
                 self._listener = None
-            self._state = _STOPPED
+            with self._state_lock:
+                stopping = self._state == _STOPPING
+                self._state = _STOPPED
+            if stopping:
+                compat.resolve(self._stop_future)
             raise
+        with self._state_lock:
+            if self._state == _PREPARING:
+                self._state = _PREPARED
+                return True
+        self._undo_prepare(self._stop_future)
+        return False
+
+    def _undo_prepare(self, stop_future):
+        self._close_listener()
+        self._set_stopped()
+        compat.resolve(stop_future)
 
     def start(self, timeout=None):
         """Start the server, and its loop unless that is the user's.
@@ -217,7 +238,8 @@ class KATCPServer(Sending):
         Returns
         -------
         bool or None
-            If a timeout was given, whether the server is running.
+            If a timeout was given, whether the server is running. If another thread stops the server
+            before it has been started, it is not.
 
         Raises
         ------
@@ -226,15 +248,27 @@ class KATCPServer(Sending):
         OSError
             If the port cannot be bound.
         """
-        if self._state != _PREPARED:
-            self.prepare()
-        self._stopped.clear()
-        self._state = _STARTED
-        self._has_run = True
-        self._ioloop_manager.start()
-        self.ioloop.add_callback(self._install)
+        started = (self._state == _PREPARED or self.prepare()) and self.start_prepared()
         if timeout:
-            return self.wait_running(timeout)
+            return started and self.wait_running(timeout)
+
+    def start_prepared(self):
+        """Do the rest of `start` after `prepare`.
+
+        Returns
+        -------
+        bool
+            False if another thread has stopped the server since.
+        """
+        with self._state_lock:
+            if self._state != _PREPARED:
+                return False
+            self._stopped.clear()
+            self._has_run = True
+            self._ioloop_manager.start()
+            self.ioloop.add_callback(self._install)
+            self._state = _STARTED
+        return True
 
     def stop(self, timeout=1.0):
         """Close the port, disconnect all clients, and stop the loop unless that is the user's.
@@ -258,12 +292,11 @@ class KATCPServer(Sending):
             if self._state == _STOPPED:
                 future.set_result(None)
                 return future
-            was_started = self._state == _STARTED
-            self._state = _STOPPING
-        if not was_started:
-            self._close_listener()
-            self._set_stopped()
-            future.set_result(None)
+            previous, self._state = self._state, _STOPPING
+        if previous == _PREPARING:
+            return future  # whoever is preparing finds out
+        if previous == _PREPARED:
+            self._undo_prepare(future)
             return future
         manager_stopped = self._ioloop_manager.stop(callback=self._uninstall)
         manager_stopped.add_done_callback(lambda _: compat.resolve(future))
@@ -386,8 +419,11 @@ class KATCPServer(Sending):
         try:
             result = self._device.on_client_connect(conn)
             future = compat.as_future(result) if is_awaitable(result) else None
-        except Exception:
-            future = compat.failed_future(sys.exc_info())
+        except BaseException:  # this client's affair, not that of the others on the loop
+            exc_info = sys.exc_info()
+            if must_go_through(exc_info[0]):
+                raise
+            future = compat.failed_future(exc_info)
         if future is None or future.done():
             self._greeted(stream, conn, future)
         else:
@@ -467,17 +503,27 @@ class KATCPServer(Sending):
         """Call the device's disconnect hook once per connection, and wait for it, but not for ever."""
         if conn.client_disconnect_called:
             return
+        conn.on_client_disconnect_was_called()
         try:
-            conn.on_client_disconnect_was_called()
             result = self._device.on_client_disconnect(conn, reason, is_open)
-            if is_awaitable(result):
-                future = compat.as_future(result)
-                if future.done():
+            future = compat.as_future(result) if is_awaitable(result) else None
+            if future is None or future.done():
+                if future is not None:
                     future.result()
-                else:
-                    yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
+                return
+        except BaseException:  # this client's affair, not that of the others on the loop
+            self._report_failed_goodbye(conn, sys.exc_info())
+            return
+        try:
+            yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
         except (Exception,) + compat.CANCELLED_ERRORS:
-            self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
+            self._report_failed_goodbye(conn, sys.exc_info())
+
+    def _report_failed_goodbye(self, conn, exc_info):
+        self._logger.error("Error while calling on_client_disconnect for client %s", conn.address,
+                           exc_info=exc_info)
+        if must_go_through(exc_info[0]):
+            compat.reraise(exc_info)
 
     def _stream_closed_callback(self, stream, conn):
         self._connections.pop(stream, None)
