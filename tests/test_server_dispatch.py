@@ -20,6 +20,7 @@ from katcp.kattypes import concurrent_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.server import BASE_REQUESTS, DeviceServerBase, construct_name_filter, return_future
+from katcp.server.handler_thread import MAX_QUEUED_MESSAGES
 from tests.support import mock
 from tests.support.devices import ServerTests, in_all_modes
 from tests.support.logs import LogRecorder
@@ -344,6 +345,11 @@ class TestConfiguration(UnstartedServerTestCase):
         self.assertIsNone(future.result())
         self.assertEqual(len(self.connection.sent), 1)
 
+    def test_sync_with_ioloop_before_start(self):
+        for timeout in (None, 1):
+            with self.assertRaises(RuntimeError):
+                Base("", 0).sync_with_ioloop(timeout)
+
     def test_ioloop_before_start(self):
         self.assertIsNone(self.server.ioloop)
 
@@ -665,6 +671,32 @@ class _LiveServer(ServerTests):
 
 
 in_all_modes(globals(), _LiveServer)
+
+
+class TestBlockedHandlerThread(ServerTests, unittest.TestCase):
+    device_class = Live
+
+    def test_more_clients_than_the_queue_takes_are_answered(self):
+        blocked, release = threading.Event(), threading.Event()
+
+        def request_block(server, req, msg):
+            blocked.set()
+            release.wait(10)
+            return req.make_reply("ok")
+
+        self.server._request_handlers = dict(self.server._request_handlers, block=request_block)
+        blocker = self.connect(greeted=False)
+        blocker.send(b"?block\n")
+        self.addCleanup(release.set)
+        blocked.wait(10)
+        clients = [self.connect(greeted=False) for _ in range(MAX_QUEUED_MESSAGES + 20)]
+        for client in clients:
+            client.send(b"?echo 1\n?echo 2\n")
+        self.server.sync_with_ioloop(timeout=10)
+        release.set()
+        self.assertEqual(blocker.line(), b"!block ok")
+        for client in clients:
+            self.assertEqual(client.lines(2), [b"!echo ok 1", b"!echo ok 2"])
 
 
 class Overriding(Live):

@@ -300,8 +300,10 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         concurrent.futures.TimeoutError
             If it took longer than `timeout`.
         RuntimeError
-            If the loop is closed.
+            If the loop is closed, or the server was never started.
         """
+        if self.ioloop is None:
+            raise RuntimeError("The server was never started, so there is no ioloop to wait for")
         if self._server.in_ioloop_thread():
             return self._until_synced()
         LoopCall(self.ioloop, self._until_synced).wait(timeout)
