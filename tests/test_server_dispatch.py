@@ -417,6 +417,10 @@ class Live(Base):
         """Fail for a reason that cannot be told."""
         raise Unspeakable
 
+    def request_other(self, req, msg):
+        """Reply with something that is no reply to this request."""
+        req.reply_with_message(Message.reply("something-else", "ok"))
+
     def request_unserialisable(self, req, msg):
         """Return a reply that cannot be sent."""
         reply = req.make_reply("ok")
@@ -449,6 +453,8 @@ class Live(Base):
             raise AsyncReply
         if outcome == b"wrong":
             raise gen.Return("no message")
+        if outcome == b"other":
+            self.request_other(req, msg)
         if outcome == b"unspeakable":
             self.request_unspeakable(req, msg)
         if outcome == b"unserialisable":
@@ -622,6 +628,9 @@ class _LiveServer(ServerTests):
         for name in (b"unspeakable", b"coroutine unspeakable"):
             self.assertEqual(self.client.ask(b"?" + name),
                              [b"!%s fail <Unspeakable\\_that\\_cannot\\_be\\_shown>" % name.split()[0]])
+        for name in (b"other", b"coroutine other"):
+            (line,) = self.client.ask(b"?" + name)
+            self.assertTrue(line.startswith(b"!%s fail Traceback" % name.split()[0]), line)
         for name in (b"unserialisable", b"coroutine unserialisable"):
             line = self.client.ask(b"?" + name)[-1]
             self.assertTrue(line.startswith(b"!%s fail TypeError:" % name.split()[0]), line)

@@ -15,6 +15,10 @@ REPLY = Message.REPLY
 INFORM = Message.INFORM
 
 
+# What `ClientRequestConnection._answered` is, besides False and True: answered, but not sent.
+_REPLY_FAILED = "failed"
+
+
 class ClientConnection(object):
     """One client of a server, for use in the thread of the server's loop.
 
@@ -260,8 +264,7 @@ class ClientRequestConnection(object):
             return self.reply_again(*args)
         msg = self.msg
         reply = Message(REPLY, msg.name, args, msg.mid)
-        self._answered = True
-        return self.client_connection.reply(reply, msg)
+        return self._send_reply(reply)
 
     def reply_with_message(self, rep_msg):
         """Send a ready-made reply.
@@ -285,8 +288,16 @@ class ClientRequestConnection(object):
         """
         if self._answered:
             return self.reply_again(rep_msg)
+        return self._send_reply(rep_msg)
+
+    def _send_reply(self, reply):
         self._answered = True
-        return self.client_connection.reply(rep_msg, self.msg)
+        try:
+            return self.client_connection.reply(reply, self.msg)
+        except BaseException:
+            # The handler has had its chance, but the client is still to be told of the failure.
+            self._answered = _REPLY_FAILED
+            raise
 
     def make_reply(self, *args):
         """Return a reply to the request, to be returned by its handler; nothing is sent.
