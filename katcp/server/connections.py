@@ -6,6 +6,7 @@ Neither does any I/O; they know what may be said on a connection and pass it on 
 
 from __future__ import absolute_import, division, print_function
 
+import weakref
 from functools import partial
 
 from katcp.message import Message
@@ -43,6 +44,9 @@ class ClientConnection(object):
         self._bind_send_methods(server)
         self.flush_on_close = partial(server.flush_on_close, conn_id)
         self._disconnect_called = False
+        # Requests that are going to be answered later. A request that nobody keeps will not be.
+        self._replies_due = weakref.WeakSet()
+        self._when_answered = None
 
     def _bind_send_methods(self, server):
         self._send_message = server.send_message
@@ -172,6 +176,26 @@ class ClientConnection(object):
             raise RuntimeError('"on_client_disconnect" already called for this connection')
         self._disconnect_called = True
 
+    # --- replies that come later, all in any thread
+
+    def _reply_is_due(self, req):
+        """Note that `req` is going to be answered later."""
+        self._replies_due.add(req)
+        req._on_sent = self._reply_was_sent
+        if getattr(req, "_sent", False) is True:
+            self._replies_due.discard(req)
+
+    def _reply_was_sent(self, req):
+        """Note that `req` has been answered; after its reply was sent."""
+        self._replies_due.discard(req)
+        if self._when_answered is not None and not self._replies_due:
+            self._when_answered()
+
+    def _wait_for_replies(self, callback):
+        """Return whether replies are due; have ``callback()`` called when the last of them is sent."""
+        self._when_answered = callback
+        return bool(self._replies_due)
+
 
 class ThreadsafeClientConnection(ClientConnection):
     """One client of a server; `inform`, `reply_inform`, `reply` and `mass_inform` from any thread.
@@ -206,7 +230,7 @@ class ClientRequestConnection(object):
     """
 
     # With a __dict__, made when needed, so that users can put marks of their own on it.
-    __slots__ = ("client_connection", "msg", "_answered", "__dict__", "__weakref__")
+    __slots__ = ("client_connection", "msg", "_answered", "_sent", "_on_sent", "__dict__", "__weakref__")
 
     def __init__(self, client_connection, req_msg):
         assert req_msg.mtype == REQUEST
@@ -293,11 +317,17 @@ class ClientRequestConnection(object):
     def _send_reply(self, reply):
         self._answered = True
         try:
-            return self.client_connection.reply(reply, self.msg)
+            result = self.client_connection.reply(reply, self.msg)
         except BaseException:
             # The handler has had its chance, but the client is still to be told of the failure.
             self._answered = _REPLY_FAILED
             raise
+        # Whether the connection waits for the reply may be settled in another thread at this moment.
+        self._sent = True
+        on_sent = getattr(self, "_on_sent", None)
+        if on_sent is not None:
+            on_sent(self)
+        return result
 
     def make_reply(self, *args):
         """Return a reply to the request, to be returned by its handler; nothing is sent.
