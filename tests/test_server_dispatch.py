@@ -20,6 +20,7 @@ from katcp.kattypes import concurrent_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.server import BASE_REQUESTS, DeviceServerBase, construct_name_filter, return_future
+from katcp.server.deserted import is_closed_by_peer
 from katcp.server.handler_thread import MAX_QUEUED_MESSAGES
 from tests.support import mock
 from tests.support.devices import ServerTests, in_all_modes
@@ -718,6 +719,42 @@ class _LiveServer(ServerTests):
         self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
         self.half_close(b"?echo 2\n")
         self.assertEqual(self.client.rest(), b"!echo ok 2\n")
+
+    @unittest.skipUnless(sys.platform.startswith("linux"), "needs to see the state of a connection")
+    def test_clients_that_gave_up_waiting_for_an_answer_are_not_kept_for_ever(self):
+        self.server.stop().result(10)
+        self.server.join(10)
+        with mock.patch("katcp.server.deserted.DESERTED_TIMEOUT", 0.001):
+            self.server.start(timeout=10)
+            patient = self.connect(greeted=False)
+            patient.send(b"?future\n")
+            req, future = self.waiting()
+            for data in (b"", b"?echo\n"):
+                client = self.connect(greeted=False)
+                client.send(b"?future\n")
+                self.waiting()
+                client.send(data)
+                client.shut_down_sending()
+                self.assertEqual(client.rest(), b"")
+            future.set_result(req.make_reply("ok"))
+            self.assertEqual(patient.line(), b"!future ok")
+            self.assertEqual(len(self.server._server._connections), 1)
+            self.server.stop().result(10)
+        self.assertIsNone(self.server._server._deserted._timer)
+
+    @unittest.skipUnless(sys.platform.startswith("linux"), "needs to see the state of a connection")
+    def test_deserted_connections_are_kept_while_they_get_somewhere(self):
+        backend = self.server._server
+        self.client.send(b"?future\n?future\n?echo\n")
+        self.client.shut_down_sending()
+        for _ in range(2):
+            req, future = self.waiting()
+            while not [stream for stream in backend._connections if is_closed_by_peer(stream.socket)]:
+                self.server.sync_with_ioloop(timeout=10)
+            backend.call_from_thread(backend._deserted.close_deserted).result(10)
+            future.set_result(req.make_reply("ok"))
+            self.assertEqual(self.client.line(), b"!future ok")
+        self.assertEqual(self.client.rest(), b"!echo ok\n")
 
     def test_stop_does_not_wait_for_half_closed_clients(self):
         self.half_close(b"?later\n")

@@ -22,6 +22,7 @@ from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
 from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
+from katcp.server.deserted import DesertedConnections
 from katcp.server.failures import must_go_through, reply_to_failed_message, traceback_text
 from katcp.server.sending import ClientLine, Sending
 
@@ -124,6 +125,7 @@ class KATCPServer(Sending):
         self._connections = {}
         # LineConnection -> timer, of clients that closed their sending side and have replies due.
         self._half_closed = {}
+        self._deserted = DesertedConnections(self._connections)
 
     # --- configuration and state -----------------------------------------------------------------
 
@@ -364,6 +366,7 @@ class KATCPServer(Sending):
     @gen.coroutine
     def _uninstall_once(self):
         self._close_listener()
+        self._deserted.stop()
         try:
             # All at once: one that is stuck must not keep the others waiting.
             hooks = [self._call_disconnect_hook(conn, "Device server shutting down.",
@@ -452,6 +455,7 @@ class KATCPServer(Sending):
         stream.on_end_of_input = self._input_ended
         conn = self.client_connection_factory(self, stream)
         self._connections[stream] = conn
+        self._deserted.watch(self.ioloop)
         stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
         # What only has to be noticed meanwhile is that the client goes away.
         self._start_reading(stream, conn)
