@@ -460,6 +460,8 @@ class Live(Base):
             self.request_unspeakable(req, msg)
         if outcome == b"unserialisable":
             raise gen.Return(self.request_unserialisable(req, msg))
+        if outcome == b"cancelled":
+            raise compat.CANCELLED_ERRORS[-1]()
         if outcome == b"exit":
             sys.exit(3)
         if outcome == b"interrupt":
@@ -558,6 +560,10 @@ class _LiveServer(ServerTests):
                 (b"wrong", b"!coroutine fail Traceback", b"\\n")):
             (line,) = self.client.ask(b"?coroutine " + outcome)
             self.assertTrue(line.startswith(start) and line.endswith(end), line)
+
+    def test_coroutine_that_meets_a_cancellation(self):
+        (line,) = self.client.ask(b"?coroutine cancelled")
+        self.assertTrue(line.startswith(b"!coroutine fail Traceback"), line)
 
     def test_coroutine_that_answers_later(self):
         self.client.send(b"?coroutine later\n?echo\n")

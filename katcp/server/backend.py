@@ -213,6 +213,7 @@ class KATCPServer(Sending):
             self._bindaddr = self._listener.getsockname()[:2]
             self._max_msg_size = self.MAX_MSG_SIZE
             self.ioloop = manager.get_ioloop()
+            compat.tell_of_cancellations(self.ioloop)
             self._open_calls(self.ioloop)
         except BaseException:
             if self._listener is not None:
