@@ -1,11 +1,7 @@
 """Every difference between Python 2 and 3, and between tornado 4.5, 5.1 and 6.
 
 No other package of the library asks for a version.  Rooms: `versions`, `strings`, `language`, `futures`,
-<<<<<<< HEAD
-`coroutine_exits`, `loops` and, where there is asyncio, `tolerant_loop`.
-=======
-`loops`, `next_turn` and, where there is asyncio, `tolerant_loop`.
->>>>>>> perf
+`coroutine_exits`, `loops`, `next_turn` and, where there is asyncio, `tolerant_loop`.
 
 The string helpers are public (:func:`ensure_native_str`, :func:`byte_chars`, :func:`is_bytes`,
 :func:`is_text`).  Throughout the documentation *native string* means ``str``: a byte string on

@@ -6,6 +6,7 @@ Neither does any I/O; they know what may be said on a connection and pass it on 
 
 from __future__ import absolute_import, division, print_function
 
+import threading
 import weakref
 from functools import partial
 
@@ -18,6 +19,9 @@ INFORM = Message.INFORM
 
 # What `ClientRequestConnection._answered` is, besides False and True: answered, but not sent.
 _REPLY_FAILED = "failed"
+
+# Taken once for a connection.
+_replies_due_lock = threading.Lock()
 
 
 class ClientConnection(object):
@@ -45,7 +49,7 @@ class ClientConnection(object):
         self.flush_on_close = partial(server.flush_on_close, conn_id)
         self._disconnect_called = False
         # Requests that are going to be answered later. A request that nobody keeps will not be.
-        self._replies_due = weakref.WeakSet()
+        self._replies_due = None
         self._when_answered = None
 
     def _bind_send_methods(self, server):
@@ -180,6 +184,11 @@ class ClientConnection(object):
 
     def _reply_is_due(self, req):
         """Note that `req` is going to be answered later."""
+        if self._replies_due is None:
+            with _replies_due_lock:
+                # Most connections never need one.
+                if self._replies_due is None:
+                    self._replies_due = weakref.WeakSet()
         self._replies_due.add(req)
         req._on_sent = self._reply_was_sent
         if getattr(req, "_sent", False) is True:
