@@ -310,6 +310,23 @@ class TestBatches(HandlerThreadTestCase):
         self.assertEqual([call[0][0].name for call in conn.reply.call_args_list], ["a", "b"])
         self.assertEqual(len(log.messages), 2)
 
+    def test_failing_reports_of_failures_do_not_end_the_thread(self):
+        def fail():
+            raise ValueError("boom")
+
+        batch, finished = self.make_batch(mock.Mock(), "a", "b")
+        batch.messages.appendleft(fail)
+        self.thread._logger = mock.Mock()
+        self.thread._logger.error.side_effect = ValueError("disk full")
+        self.thread.handle_batch(batch)
+        self.assertTrue(finished.wait(TIMEOUT))
+        self.assertEqual(self.names(), ["a", "b"])
+        self.handler.outcomes["c"] = fail
+        self.thread.log_inform_formatter = fail
+        self.thread.on_message(mock.Mock(), request("c")).exception(TIMEOUT)
+        self.thread.on_message(mock.Mock(), request("d")).result(TIMEOUT)
+        self.assertEqual(self.names(), ["a", "b", "c", "d"])
+
     def test_rest_is_dropped_when_the_client_is_gone(self):
         def close():
             self.closing = True

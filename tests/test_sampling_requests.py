@@ -1,9 +1,12 @@
 from __future__ import absolute_import, division, print_function
 
 import collections
+import functools
 import re
 import threading
 import unittest
+
+from tornado import gen
 
 from katcp.compat import ConcurrentFuture
 from katcp.errors import FailReply
@@ -446,6 +449,29 @@ class _Strategies(_SamplingTestCase):
         outcome = self.server.request_sensor_sampling(mock.Mock(msg=msg), msg)
         future.set_result("reply")
         self.assertEqual(outcome.result(timeout=10), "reply")
+
+    def test_coroutines_may_yield_what_they_override(self):
+        seen = []
+
+        @gen.coroutine
+        def override(original, req, msg):
+            try:
+                reply = yield original(req, msg)
+            except FailReply as exc:
+                seen.append(str(exc))
+                raise
+            seen.append(reply.name)
+            raise gen.Return(reply)
+
+        for name in ("_handle_sensor_sampling", "_handle_bulk_set_sensor_sampling"):
+            setattr(self.server, name, functools.partial(override, getattr(self.server, name)))
+        client = self.connect()
+        for arguments, answer in (("an.int", "ok an.int none"), ("an.int auto", "ok an.int auto"),
+                                  ("an.int none", "ok an.int none"),
+                                  ("nope", "fail Unknown\\_sensor\\_name:\\_nope.")):
+            self.assertEqual(client.ask(("?sensor-sampling " + arguments).encode())[-1],
+                             ("!sensor-sampling " + answer).encode())
+        self.assertEqual(seen, ["sensor-sampling"] * 3 + ["Unknown sensor name: nope."])
 
 
 in_all_modes(globals(), _Strategies)

@@ -26,6 +26,16 @@ from tests.support.raw_client import RawClient
 TIMEOUT = 10
 
 
+# What no `except Exception` catches; Ctrl-C does not end anything but the main thread.
+BASE_EXCEPTIONS = (SystemExit, GeneratorExit, KeyboardInterrupt) + compat.CANCELLED_ERRORS
+
+
+def raiser(exc_class):
+    def hook(conn):
+        raise exc_class("unwelcome")
+    return hook
+
+
 class Device(DeviceServerBase):
     """Notes who comes and goes."""
 
@@ -299,6 +309,62 @@ class TestStarting(unittest.TestCase):
         server.join(TIMEOUT)
         self.assertFalse(server.running())
 
+    def check_stopped_while_starting(self, interrupted):
+        """Stop a server when its start is about to call a method, given as (object, name)."""
+        server = self.make_server()
+        for owner, name in interrupted(server):
+            futures = []
+            original = getattr(owner, name)
+
+            def stop_first(*args):
+                setattr(owner, name, original)
+                # Not before that one has ended, or asked somebody else to do it later.
+                thread = threading.Thread(target=lambda: futures.append(server.stop()))
+                thread.start()
+                thread.join(TIMEOUT)
+                return original(*args)
+
+            setattr(owner, name, stop_first)
+            before = set(threading.enumerate())
+            self.assertIsNone(server.start(timeout=TIMEOUT))
+            self.assertIsNone(futures[0].result(TIMEOUT))
+            server._handler_thread.join(TIMEOUT)
+            self.assertEqual([thread for thread in threading.enumerate() if thread not in before], [])
+            self.assertFalse(server.running())
+            self.assertIsNone(server._server.ioloop)
+            with self.assertRaises(socket.error):
+                RawClient(server.bind_address)
+            server.start(timeout=TIMEOUT)
+            client = RawClient(server.bind_address)
+            self.assertEqual(client.ask(b"?echo"), [b"!echo ok"])
+            client.close()
+            server.stop().result(TIMEOUT)
+            server.join(TIMEOUT)
+
+    def test_stop_while_the_port_is_being_bound(self):
+        self.check_stopped_while_starting(lambda server: [(server._server, "_bind_socket")])
+
+    def test_stop_while_the_handler_thread_is_being_started(self):
+        self.check_stopped_while_starting(lambda server: [
+            (server._handler_thread, "start"), (server._server, "start_prepared")])
+
+    def test_stop_while_the_start_is_failing(self):
+        server = KATCPServer(mock.Mock(), "127.0.0.1", 0)
+        futures = []
+
+        def fail(address):
+            futures.append(server.stop())
+            raise socket.error(errno.EADDRINUSE, "in use")
+
+        server._bind_socket = fail
+        with self.assertRaises(socket.error):
+            server.start()
+        self.assertIsNone(futures[0].result(0))
+        del server._bind_socket
+        self.assertTrue(server.start(timeout=TIMEOUT))
+        server.stop().result(TIMEOUT)
+        server.join(TIMEOUT)
+
     def test_all_interfaces(self):
         server = self.make_server("", 0)
         server.start(timeout=TIMEOUT)
@@ -557,6 +623,18 @@ class _Connecting(DeviceTests):
                              [(self.server.connected[-1], repr(ValueError("unwelcome")), False)])
             self.assertEqual(self.server._server._connections, {})
 
+    def test_hook_that_raises_what_would_end_the_loop(self):
+        for exc_class in BASE_EXCEPTIONS:
+            del self.server.disconnected[:]
+            self.server.connect_hook = raiser(exc_class)
+            client = self.connect(greeted=False)
+            self.assertTrue(client.rest().startswith(b"#log error"))
+            self.wait_for_disconnects(1)
+            self.assertEqual(self.server.disconnected[0][1:], (repr(exc_class("unwelcome")), False))
+            self.assertEqual(self.server._server._connections, {})
+        self.server.connect_hook = lambda conn: None
+        self.connect_and_ask()
+
     def test_client_that_leaves_before_it_is_greeted(self):
         futures = []
         self.server.connect_hook = lambda conn: futures.append(
@@ -641,6 +719,21 @@ class _Disconnecting(DeviceTests):
             self.assertEqual(client.rest(), b"")
             self.assertIn("Error while calling on_client_disconnect for client " + conn.address,
                           self.log.messages)
+
+    def test_hook_that_raises_what_would_end_the_loop(self):
+        for exc_class in BASE_EXCEPTIONS:
+            self.server.disconnect_hook = raiser(exc_class)
+            client = self.connect_and_ask()
+            conn = self.server.connected[-1]
+            self.in_loop(lambda: conn.disconnect("x"))
+            self.assertEqual(client.rest(), b"")
+            self.connect_and_ask().close()
+            self.assertEqual(self.log.messages.count(
+                "Error while calling on_client_disconnect for client " + conn.address), 1)
+        clients = [self.connect_and_ask() for _ in range(2)]
+        self.server.stop().result(TIMEOUT)
+        for client in clients:
+            self.assertEqual(client.rest(), b"")
 
     def test_hook_that_never_ends(self):
         self.server._server.DISCONNECT_TIMEOUT = 0.01

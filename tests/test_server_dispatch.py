@@ -20,6 +20,8 @@ from katcp.kattypes import concurrent_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.server import BASE_REQUESTS, DeviceServerBase, construct_name_filter, return_future
+from katcp.server.deserted import is_closed_by_peer
+from katcp.server.handler_thread import MAX_QUEUED_MESSAGES
 from tests.support import mock
 from tests.support.devices import ServerTests, in_all_modes
 from tests.support.logs import LogRecorder
@@ -344,6 +346,11 @@ class TestConfiguration(UnstartedServerTestCase):
         self.assertIsNone(future.result())
         self.assertEqual(len(self.connection.sent), 1)
 
+    def test_sync_with_ioloop_before_start(self):
+        for timeout in (None, 1):
+            with self.assertRaises(RuntimeError):
+                Base("", 0).sync_with_ioloop(timeout)
+
     def test_ioloop_before_start(self):
         self.assertIsNone(self.server.ioloop)
 
@@ -397,8 +404,29 @@ class TestHelpers(unittest.TestCase):
             construct_name_filter("/(/")
 
 
+class Unspeakable(FailReply):
+    """Fails when it is asked for its text."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
 class Live(Base):
     """Requests whose answers take time."""
+
+    def request_unspeakable(self, req, msg):
+        """Fail for a reason that cannot be told."""
+        raise Unspeakable
+
+    def request_other(self, req, msg):
+        """Reply with something that is no reply to this request."""
+        req.reply_with_message(Message.reply("something-else", "ok"))
+
+    def request_unserialisable(self, req, msg):
+        """Return a reply that cannot be sent."""
+        reply = req.make_reply("ok")
+        reply.arguments.append(object())
+        return reply
 
     def request_future(self, req, msg):
         """Wait until somebody resolves the future."""
@@ -426,6 +454,14 @@ class Live(Base):
             raise AsyncReply
         if outcome == b"wrong":
             raise gen.Return("no message")
+        if outcome == b"other":
+            self.request_other(req, msg)
+        if outcome == b"unspeakable":
+            self.request_unspeakable(req, msg)
+        if outcome == b"unserialisable":
+            raise gen.Return(self.request_unserialisable(req, msg))
+        if outcome == b"cancelled":
+            raise compat.CANCELLED_ERRORS[-1]()
         if outcome == b"exit":
             sys.exit(3)
         if outcome == b"interrupt":
@@ -525,6 +561,10 @@ class _LiveServer(ServerTests):
             (line,) = self.client.ask(b"?coroutine " + outcome)
             self.assertTrue(line.startswith(start) and line.endswith(end), line)
 
+    def test_coroutine_that_meets_a_cancellation(self):
+        (line,) = self.client.ask(b"?coroutine cancelled")
+        self.assertTrue(line.startswith(b"!coroutine fail Traceback"), line)
+
     def test_coroutine_that_answers_later(self):
         self.client.send(b"?coroutine later\n?echo\n")
         self.assertEqual(self.client.line(), b"!echo ok")
@@ -595,6 +635,18 @@ class _LiveServer(ServerTests):
     def test_no_exception_ends_the_service(self):
         self.assertTrue(self.client.ask(b"?exit")[0].endswith(b"SystemExit:\\_3\\n"))
         self.assertTrue(self.client.ask(b"?interrupt")[0].startswith(b"!interrupt fail"))
+        self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
+
+    def test_whatever_cannot_be_sent_is_answered_all_the_same(self):
+        for name in (b"unspeakable", b"coroutine unspeakable"):
+            self.assertEqual(self.client.ask(b"?" + name),
+                             [b"!%s fail <Unspeakable\\_that\\_cannot\\_be\\_shown>" % name.split()[0]])
+        for name in (b"other", b"coroutine other"):
+            (line,) = self.client.ask(b"?" + name)
+            self.assertTrue(line.startswith(b"!%s fail Traceback" % name.split()[0]), line)
+        for name in (b"unserialisable", b"coroutine unserialisable"):
+            line = self.client.ask(b"?" + name)[-1]
+            self.assertTrue(line.startswith(b"!%s fail TypeError:" % name.split()[0]), line)
         self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
 
     def test_coroutines_that_would_end_the_loop(self):
@@ -674,6 +726,42 @@ class _LiveServer(ServerTests):
         self.half_close(b"?echo 2\n")
         self.assertEqual(self.client.rest(), b"!echo ok 2\n")
 
+    @unittest.skipUnless(sys.platform.startswith("linux"), "needs to see the state of a connection")
+    def test_clients_that_gave_up_waiting_for_an_answer_are_not_kept_for_ever(self):
+        self.server.stop().result(10)
+        self.server.join(10)
+        with mock.patch("katcp.server.deserted.DESERTED_TIMEOUT", 0.001):
+            self.server.start(timeout=10)
+            patient = self.connect(greeted=False)
+            patient.send(b"?future\n")
+            req, future = self.waiting()
+            for data in (b"", b"?echo\n"):
+                client = self.connect(greeted=False)
+                client.send(b"?future\n")
+                self.waiting()
+                client.send(data)
+                client.shut_down_sending()
+                self.assertEqual(client.rest(), b"")
+            future.set_result(req.make_reply("ok"))
+            self.assertEqual(patient.line(), b"!future ok")
+            self.assertEqual(len(self.server._server._connections), 1)
+            self.server.stop().result(10)
+        self.assertIsNone(self.server._server._deserted._timer)
+
+    @unittest.skipUnless(sys.platform.startswith("linux"), "needs to see the state of a connection")
+    def test_deserted_connections_are_kept_while_they_get_somewhere(self):
+        backend = self.server._server
+        self.client.send(b"?future\n?future\n?echo\n")
+        self.client.shut_down_sending()
+        for _ in range(2):
+            req, future = self.waiting()
+            while not [stream for stream in backend._connections if is_closed_by_peer(stream.socket)]:
+                self.server.sync_with_ioloop(timeout=10)
+            backend.call_from_thread(backend._deserted.close_deserted).result(10)
+            future.set_result(req.make_reply("ok"))
+            self.assertEqual(self.client.line(), b"!future ok")
+        self.assertEqual(self.client.rest(), b"!echo ok\n")
+
     def test_stop_does_not_wait_for_half_closed_clients(self):
         self.half_close(b"?later\n")
         req = self.waiting()
@@ -721,6 +809,32 @@ class _LiveServer(ServerTests):
 in_all_modes(globals(), _LiveServer)
 
 
+class TestBlockedHandlerThread(ServerTests, unittest.TestCase):
+    device_class = Live
+
+    def test_more_clients_than_the_queue_takes_are_answered(self):
+        blocked, release = threading.Event(), threading.Event()
+
+        def request_block(server, req, msg):
+            blocked.set()
+            release.wait(10)
+            return req.make_reply("ok")
+
+        self.server._request_handlers = dict(self.server._request_handlers, block=request_block)
+        blocker = self.connect(greeted=False)
+        blocker.send(b"?block\n")
+        self.addCleanup(release.set)
+        blocked.wait(10)
+        clients = [self.connect(greeted=False) for _ in range(MAX_QUEUED_MESSAGES + 20)]
+        for client in clients:
+            client.send(b"?echo 1\n?echo 2\n")
+        self.server.sync_with_ioloop(timeout=10)
+        release.set()
+        self.assertEqual(blocker.line(), b"!block ok")
+        for client in clients:
+            self.assertEqual(client.lines(2), [b"!echo ok 1", b"!echo ok 2"])
+
+
 class Overriding(Live):
     """Sees all messages before they are handled."""
 
@@ -730,6 +844,8 @@ class Overriding(Live):
         self.seen += (msg.name,)
         if msg.name == "explode":
             raise ValueError("outside of a handler")
+        if msg.name == "unspeakable":
+            raise Unspeakable
         return super(Overriding, self).handle_message(client_conn, msg)
 
 
@@ -744,6 +860,8 @@ class OverridingCoroutine(Live):
         yield gen.moment
         if msg.name == "explode":
             raise ValueError("outside of a handler")
+        if msg.name == "unspeakable":
+            raise Unspeakable
         yield super(OverridingCoroutine, self).handle_message(client_conn, msg) or []
 
 
@@ -761,6 +879,9 @@ class _OverriddenHandleMessage(ServerTests):
         with LogRecorder(self.server._logger.name) as log:
             line = client.ask(b"?explode[3]")[-1]
             self.assertEqual(line, b"!explode[3] fail ValueError:\\_outside\\_of\\_a\\_handler")
+            line = client.ask(b"?unspeakable[4]")[-1]
+            self.assertEqual(
+                line, b"!unspeakable[4] fail Unspeakable:\\_<Unspeakable\\_that\\_cannot\\_be\\_shown>")
             client.send(b"#explode\n")
             self.assertEqual(client.ask(b"?echo[9]")[-1], b"!echo[9] ok")
         self.assertIn("Error", " ".join(log.messages))

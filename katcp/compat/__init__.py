@@ -26,7 +26,7 @@ from katcp.compat.futures import (  # noqa: F401
     add_threadsafe_callback, as_future, copy_outcome, coroutine, done_future, fail, failed_future,
     finished_copy, future_exc_info, is_awaitable, is_future, new_future, new_plain_future,
     remove_done_callback, resolve, was_cancelled)
-from katcp.compat.coroutine_exits import fail_coroutines  # noqa: F401
+from katcp.compat.coroutine_exits import fail_coroutines, tell_of_cancellations  # noqa: F401
 from katcp.compat.next_turn import next_turn_of  # noqa: F401
 from katcp.compat.loops import (  # noqa: F401
     AsyncIOLoop, add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop,

@@ -7,9 +7,13 @@ never done.
 
 from __future__ import absolute_import, division, print_function
 
+import sys
+
+import tornado
 from tornado.gen import Runner
 
 from katcp.compat.futures import fail
+from katcp.compat.versions import ON_ASYNCIO
 
 _RUNNER_CODE = Runner.run.__code__
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which Python 2 does not have
@@ -45,3 +49,38 @@ def fail_coroutines(ioloop, exc_info):
             found = True
         entry = entry.tb_next
     return found
+
+
+if ON_ASYNCIO and sys.version_info >= (3, 8) and tornado.version_info[:2] < (6, 6):
+    import asyncio
+
+    class _CancellationTeller(object):
+        """What makes an ioloop tell who waits for a coroutine; goes before the ioloop's own class."""
+
+        def _run_callback(self, callback):
+            def told():
+                try:
+                    return callback()
+                except asyncio.CancelledError:
+                    fail_coroutines(self, sys.exc_info())
+                    raise
+            super(_CancellationTeller, self)._run_callback(told)
+
+    _telling_classes = {}
+
+    def tell_of_cancellations(ioloop):
+        """Have coroutines on `ioloop` end that meet a cancellation while they wait.
+
+        Tornado before 6.6 forgets them, since asyncio's CancelledError is no `Exception`: who waits for one
+        waits for ever.
+        """
+        base = type(ioloop)
+        if issubclass(base, _CancellationTeller):
+            return
+        if base not in _telling_classes:
+            _telling_classes[base] = type("Telling" + base.__name__, (_CancellationTeller, base), {})
+        # The classes differ in nothing but a method, and the loop may be in use already.
+        ioloop.__class__ = _telling_classes[base]
+else:
+    def tell_of_cancellations(ioloop):
+        """Have coroutines on `ioloop` end that meet a cancellation while they wait; here they do anyway."""

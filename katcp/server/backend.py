@@ -22,6 +22,7 @@ from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
 from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
+from katcp.server.deserted import DesertedConnections
 from katcp.server.failures import must_go_through, reply_to_failed_message, traceback_text
 from katcp.server.sending import ClientLine, Sending
 
@@ -50,7 +51,8 @@ MAX_LOGGED_LINE = 1000
 # How long a start waits for the end of the loop's thread that is just stopping, in seconds.
 RESTART_TIMEOUT = 5.0
 
-_STOPPED, _PREPARED, _STARTED, _STOPPING = "stopped", "prepared", "started", "stopping"
+_STOPPED, _PREPARING, _PREPARED, _STARTED, _STOPPING = (
+    "stopped", "preparing", "prepared", "started", "stopping")
 
 
 class KATCPServer(Sending):
@@ -123,6 +125,7 @@ class KATCPServer(Sending):
         self._connections = {}
         # LineConnection -> timer, of clients that closed their sending side and have replies due.
         self._half_closed = {}
+        self._deserted = DesertedConnections(self._connections)
 
     # --- configuration and state -----------------------------------------------------------------
 
@@ -185,6 +188,11 @@ class KATCPServer(Sending):
     def prepare(self):
         """Bind the port and get the loop, so that they are known before the first client comes.
 
+        Returns
+        -------
+        bool
+            False if another thread has stopped the server meanwhile.
+
         Raises
         ------
         RuntimeError
@@ -195,7 +203,7 @@ class KATCPServer(Sending):
         with self._state_lock:
             if self._state != _STOPPED:
                 raise RuntimeError("Server already started")
-            self._state = _PREPARED
+            self._state = _PREPARING
         try:
             manager = self._ioloop_manager
             if manager.managed and self._has_run:
@@ -205,13 +213,29 @@ class KATCPServer(Sending):
             self._bindaddr = self._listener.getsockname()[:2]
             self._max_msg_size = self.MAX_MSG_SIZE
             self.ioloop = manager.get_ioloop()
+            compat.tell_of_cancellations(self.ioloop)
             self._open_calls(self.ioloop)
         except BaseException:
             if self._listener is not None:
                 self._listener.close()
                 self._listener = None
-            self._state = _STOPPED
+            with self._state_lock:
+                stopping = self._state == _STOPPING
+                self._state = _STOPPED
+            if stopping:
+                compat.resolve(self._stop_future)
             raise
+        with self._state_lock:
+            if self._state == _PREPARING:
+                self._state = _PREPARED
+                return True
+        self._undo_prepare(self._stop_future)
+        return False
+
+    def _undo_prepare(self, stop_future):
+        self._close_listener()
+        self._set_stopped()
+        compat.resolve(stop_future)
 
     def start(self, timeout=None):
         """Start the server, and its loop unless that is the user's.
@@ -226,7 +250,8 @@ class KATCPServer(Sending):
         Returns
         -------
         bool or None
-            If a timeout was given, whether the server is running.
+            If a timeout was given, whether the server is running. If another thread stops the server
+            before it has been started, it is not.
 
         Raises
         ------
@@ -235,16 +260,28 @@ class KATCPServer(Sending):
         OSError
             If the port cannot be bound.
         """
-        if self._state != _PREPARED:
-            self.prepare()
-        self._stopped.clear()
-        self._uninstalled = None
-        self._state = _STARTED
-        self._has_run = True
-        self._ioloop_manager.start()
-        self.ioloop.add_callback(self._install)
+        started = (self._state == _PREPARED or self.prepare()) and self.start_prepared()
         if timeout:
-            return self.wait_running(timeout)
+            return started and self.wait_running(timeout)
+
+    def start_prepared(self):
+        """Do the rest of `start` after `prepare`.
+
+        Returns
+        -------
+        bool
+            False if another thread has stopped the server since.
+        """
+        with self._state_lock:
+            if self._state != _PREPARED:
+                return False
+            self._stopped.clear()
+            self._uninstalled = None
+            self._has_run = True
+            self._ioloop_manager.start()
+            self.ioloop.add_callback(self._install)
+            self._state = _STARTED
+        return True
 
     def stop(self, timeout=1.0):
         """Close the port, disconnect all clients, and stop the loop unless that is the user's.
@@ -268,12 +305,11 @@ class KATCPServer(Sending):
             if self._state == _STOPPED:
                 future.set_result(None)
                 return future
-            was_started = self._state == _STARTED
-            self._state = _STOPPING
-        if not was_started:
-            self._close_listener()
-            self._set_stopped()
-            future.set_result(None)
+            previous, self._state = self._state, _STOPPING
+        if previous == _PREPARING:
+            return future  # whoever is preparing finds out
+        if previous == _PREPARED:
+            self._undo_prepare(future)
             return future
         manager_stopped = self._ioloop_manager.stop(callback=self._uninstall)
         manager_stopped.add_done_callback(lambda _: compat.resolve(future))
@@ -331,6 +367,7 @@ class KATCPServer(Sending):
     @gen.coroutine
     def _uninstall_once(self):
         self._close_listener()
+        self._deserted.stop()
         try:
             # All at once: one that is stuck must not keep the others waiting.
             hooks = [self._call_disconnect_hook(conn, "Device server shutting down.",
@@ -419,6 +456,7 @@ class KATCPServer(Sending):
         stream.on_end_of_input = self._input_ended
         conn = self.client_connection_factory(self, stream)
         self._connections[stream] = conn
+        self._deserted.watch(self.ioloop)
         stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
         # What only has to be noticed meanwhile is that the client goes away.
         self._start_reading(stream, conn)
@@ -426,8 +464,11 @@ class KATCPServer(Sending):
         try:
             result = self._device.on_client_connect(conn)
             future = compat.as_future(result) if is_awaitable(result) else None
-        except Exception:
-            future = compat.failed_future(sys.exc_info())
+        except BaseException:  # this client's affair, not that of the others on the loop
+            exc_info = sys.exc_info()
+            if must_go_through(exc_info[0]):
+                raise
+            future = compat.failed_future(exc_info)
         if future is None or future.done():
             self._greeted(stream, conn, future)
         else:
@@ -507,17 +548,27 @@ class KATCPServer(Sending):
         """Call the device's disconnect hook once per connection, and wait for it, but not for ever."""
         if conn.client_disconnect_called:
             return
+        conn.on_client_disconnect_was_called()
         try:
-            conn.on_client_disconnect_was_called()
             result = self._device.on_client_disconnect(conn, reason, is_open)
-            if is_awaitable(result):
-                future = compat.as_future(result)
-                if future.done():
+            future = compat.as_future(result) if is_awaitable(result) else None
+            if future is None or future.done():
+                if future is not None:
                     future.result()
-                else:
-                    yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
+                return
+        except BaseException:  # this client's affair, not that of the others on the loop
+            self._report_failed_goodbye(conn, sys.exc_info())
+            return
+        try:
+            yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
         except (Exception,) + compat.CANCELLED_ERRORS:
-            self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
+            self._report_failed_goodbye(conn, sys.exc_info())
+
+    def _report_failed_goodbye(self, conn, exc_info):
+        self._logger.error("Error while calling on_client_disconnect for client %s", conn.address,
+                           exc_info=exc_info)
+        if must_go_through(exc_info[0]):
+            compat.reraise(exc_info)
 
     def _input_ended(self, stream):
         """Return whether to keep the connection of a client that sends nothing more, for its replies.

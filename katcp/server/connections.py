@@ -17,6 +17,9 @@ REPLY = Message.REPLY
 INFORM = Message.INFORM
 
 
+# What `ClientRequestConnection._answered` is, besides False and True: answered, but not sent.
+_REPLY_FAILED = "failed"
+
 # Taken once for a connection.
 _replies_due_lock = threading.Lock()
 
@@ -294,8 +297,7 @@ class ClientRequestConnection(object):
             return self.reply_again(*args)
         msg = self.msg
         reply = Message(REPLY, msg.name, args, msg.mid)
-        self._answered = True
-        return self._tell_sent(self.client_connection.reply(reply, msg))
+        return self._send_reply(reply)
 
     def reply_with_message(self, rep_msg):
         """Send a ready-made reply.
@@ -319,10 +321,16 @@ class ClientRequestConnection(object):
         """
         if self._answered:
             return self.reply_again(rep_msg)
-        self._answered = True
-        return self._tell_sent(self.client_connection.reply(rep_msg, self.msg))
+        return self._send_reply(rep_msg)
 
-    def _tell_sent(self, result):
+    def _send_reply(self, reply):
+        self._answered = True
+        try:
+            result = self.client_connection.reply(reply, self.msg)
+        except BaseException:
+            # The handler has had its chance, but the client is still to be told of the failure.
+            self._answered = _REPLY_FAILED
+            raise
         # Whether the connection waits for the reply may be settled in another thread at this moment.
         self._sent = True
         on_sent = getattr(self, "_on_sent", None)

@@ -213,12 +213,18 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         if handler_thread is not None and not handler_thread.end_if_stopping():
             raise RuntimeError("Message handler thread already started")
         # All is set up before the first client is accepted.
-        self._server.prepare()
-        self.ioloop = self._server.ioloop
+        if not self._server.prepare():
+            return
+        self.ioloop = ioloop = self._server.ioloop
         if handler_thread is not None:
-            handler_thread.set_ioloop(self.ioloop)
+            handler_thread.set_ioloop(ioloop)
             handler_thread.start(timeout)
-        self._server.start(timeout)
+        if self._server.start_prepared():
+            if timeout:
+                self._server.wait_running(timeout)
+        elif handler_thread is not None:
+            # Another thread has stopped the server, perhaps before there was a handler thread to stop.
+            handler_thread.stop()
 
     def stop(self, timeout=1.0):
         """Stop the server; callable from any thread, handlers included.
@@ -299,8 +305,10 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         concurrent.futures.TimeoutError
             If it took longer than `timeout`.
         RuntimeError
-            If the loop is closed.
+            If the loop is closed, or the server was never started.
         """
+        if self.ioloop is None:
+            raise RuntimeError("The server was never started, so there is no ioloop to wait for")
         if self._server.in_ioloop_thread():
             return self._until_synced()
         LoopCall(self.ioloop, self._until_synced).wait(timeout)

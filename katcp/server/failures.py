@@ -16,11 +16,14 @@ def must_go_through(exc_type):
 
 
 def reason_text(exc):
-    """Return the text of a FailReply; on Python 2 ``str()`` would fail on non-ASCII text."""
+    """Return the text of an exception, whatever its class does when it is asked for it."""
     try:
         return str(exc)
     except UnicodeError:
-        return compat.text_type(exc)
+        pass  # non-ASCII text on Python 2
+    except Exception:
+        return "<%s that cannot be shown>" % (type(exc).__name__,)
+    return compat.text_type(exc)
 
 
 def traceback_text(exc_info, limit):
@@ -35,5 +38,5 @@ def traceback_text(exc_info, limit):
 def reply_to_failed_message(client_conn, msg, exc_info):
     """Answer a request whose handling failed outside of its handler; other messages need no answer."""
     if msg.mtype == Message.REQUEST:
-        text = "%s: %s" % (exc_info[0].__name__, compat.lossy_str(exc_info[1]))
+        text = "%s: %s" % (exc_info[0].__name__, reason_text(exc_info[1]))
         client_conn.reply(Message.reply_to_request(msg, "fail", text), msg)

@@ -264,10 +264,24 @@ class MessageHandlerThread(object):
                 self._wake.acquire()
                 continue
             entry = queue.popleft()
-            if isinstance(entry, MessageBatch):
-                self._handle_batch(entry)
-            else:
-                self._handle_single(*entry)
+            try:
+                if isinstance(entry, MessageBatch):
+                    self._handle_batch(entry)
+                else:
+                    self._handle_single(*entry)
+            except BaseException:
+                self._handle_the_rest(entry, sys.exc_info())
+
+    def _handle_the_rest(self, entry, exc_info):
+        """Go on after what has failed was no handler but the report of a failure to log or client."""
+        try:
+            self._logger.error("Error reporting a failure", exc_info=exc_info)
+        except BaseException:
+            pass  # the log itself is what fails
+        if isinstance(entry, MessageBatch) and entry.messages:
+            self._put(entry)
+        else:
+            self._drop(entry)
 
     # --- handling --------------------------------------------------------------------------------
 

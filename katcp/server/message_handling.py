@@ -14,7 +14,8 @@ from katcp import compat
 from katcp.compat import ThreadsafeFuture, add_loop_callback, is_awaitable
 from katcp.errors import AsyncReply, FailReply
 from katcp.message import Message
-from katcp.server.failures import must_go_through, reason_text, traceback_text
+from katcp.server.failures import (must_go_through, reason_text, reply_to_failed_message,
+                                   traceback_text)
 
 REQUEST = Message.REQUEST
 REPLY = Message.REPLY
@@ -208,7 +209,9 @@ class MessageHandling(object):
                 if self._logger.isEnabledFor(logging.DEBUG):
                     self._logger.debug("%s%s replied", msg.name, how)
         except Exception:
-            self._logger.error("Error answering request %s", msg.name, exc_info=True)
+            exc_info = sys.exc_info()
+            self._logger.error("Error answering request %s", msg.name, exc_info=exc_info)
+            reply_to_failed_message(connection, msg, exc_info)
         finally:
             if done is not None:
                 compat.resolve(done)

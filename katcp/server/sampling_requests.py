@@ -9,9 +9,10 @@ initial reports, which therefore precede the reply.
 from __future__ import absolute_import, division, print_function
 
 import functools
+import sys
 
 from katcp import compat
-from katcp.compat import ThreadsafeFuture, lossy_str
+from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future, lossy_str
 from katcp.errors import FailReply
 from katcp.kattypes import request
 from katcp.protocol import MS_TO_SEC_FAC, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR
@@ -126,14 +127,12 @@ class SamplingRequests(object):
 
         Returns
         -------
-        Message, or future of one
-            The reply. A future if strategies have to report first; a subclass may make this a
-            coroutine.
-
-        Raises
-        ------
-        FailReply
+        future
+            Resolves with the reply, or fails with a FailReply; for coroutines of subclasses to yield.
         """
+        return _outcome(self._sample_one, req, msg)
+
+    def _sample_one(self, req, msg):
         arguments = msg.arguments
         if not arguments:
             raise FailReply("No sensor name given.")
@@ -162,14 +161,12 @@ class SamplingRequests(object):
 
         Returns
         -------
-        Message, or future of one
-            The reply. A future if strategies have to report first; a subclass may make this a
-            coroutine.
-
-        Raises
-        ------
-        FailReply
+        future
+            Resolves with the reply, or fails with a FailReply; for coroutines of subclasses to yield.
         """
+        return _outcome(self._sample_many, req, msg)
+
+    def _sample_many(self, req, msg):
         arguments = msg.arguments
         raw_names = arguments[0].split(b",")
         if len(arguments) < 2:
@@ -372,6 +369,15 @@ class SamplingRequests(object):
             strategies[new_sensor] = strategy
             strategy.start()
         self._sensor_reports.pop(old_sensor, None)
+
+
+def _outcome(fn, *args):
+    """Return a future of what ``fn(*args)`` returns or raises; of a future, that."""
+    try:
+        outcome = fn(*args)
+    except Exception:
+        return failed_future(sys.exc_info())
+    return outcome if is_future(outcome) else done_future(outcome)
 
 
 def _one_line(exc):

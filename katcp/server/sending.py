@@ -83,6 +83,10 @@ class ClientLine(LineConnection):
         self.on_end_of_input = None
         self._kept_for_output = False
 
+    def output_progress(self):
+        """Return something that changes when output is queued or sent."""
+        return self._queued_total, self._unsent
+
     def _finish(self, error):
         on_end, self.on_end_of_input = self.on_end_of_input, None
         if error is None and on_end is not None:
