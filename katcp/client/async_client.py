@@ -9,7 +9,7 @@ from katcp import compat
 from katcp.client.device_client import DeviceClient, log
 from katcp.client.pending import DeadlineQueue, PendingRequests
 from katcp.client.thread_safety import make_threadsafe
-from katcp.compat import get_thread_ident, lossy_str
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.message import Message
 
@@ -235,7 +235,7 @@ class AsyncClient(DeviceClient):
             if self._stream is not None and not len(self._calls):
                 # A thread waits; nothing else that could be sent along is on its way.
                 self._stream.flush()
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             wait.finish(exc_info=sys.exc_info())
 
     def _future_request_is_overridden(self):
@@ -250,7 +250,7 @@ class AsyncClient(DeviceClient):
     def _call_for_thread(self, meth, args, kwargs):
         try:
             meth(*args, **kwargs)
-        except Exception as exc:
+        except (Exception,) + CANCELLED_ERRORS as exc:
             self._logger.error("Unhandled exception in %s() called by another thread", meth.__name__,
                                exc_info=True)
             if meth.__name__ == "callback_request":
@@ -301,8 +301,9 @@ class AsyncClient(DeviceClient):
     def _call_back(self, kind, callback, msg, user_data):
         try:
             result = callback(msg) if user_data is None else callback(msg, *user_data)
-        except Exception:
-            self._log_traceback(kind + " %s FAIL: %s", msg.name)
+        except (Exception,) + CANCELLED_ERRORS:
+            # Not part of the template: the reason of a failure may contain anything.
+            self._log_traceback("%s %s FAIL: %s", kind, msg.name)
         else:
             if result is not None:
                 self._watch(kind, msg, result)
@@ -325,7 +326,7 @@ class AsyncClient(DeviceClient):
             else:
                 compat.add_loop_callback(self._ioloop, future, log_failure)
         except Exception:
-            self._log_traceback(kind + " %s FAIL: %s", name)
+            self._log_traceback("%s %s FAIL: %s", kind, name)
 
     # --- replies that the client makes -----------------------------------------------------------
 
@@ -348,7 +349,7 @@ class AsyncClient(DeviceClient):
     def _deadline_passed(self, key, start_time):
         try:
             self._handle_timeout(key, start_time)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Unhandled exception when a request timed out")
 
     def _handle_timeout(self, msg_id, start_time):

@@ -16,7 +16,7 @@ from katcp.client.layered import LayeredDict
 from katcp.client.lifecycle import ClientLifecycle
 from katcp.client.protocol_detection import ProtocolDetection
 from katcp.client.thread_safety import ThreadSafety, make_threadsafe, make_threadsafe_blocking
-from katcp.compat import get_thread_ident, lossy_str, with_metaclass
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_metaclass
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
@@ -369,7 +369,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self.last_connect_time = self._ioloop.time()
         try:
             self.notify_connected(True)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Notify connect failed. Disconnecting.")
             self._disconnect()
         self._line_read_loop()
@@ -405,7 +405,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._logger.debug("client _line_read_loop() from %s completed", self.bind_address_string)
         try:
             self.notify_connected(False)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Notify connect failed")
 
     def notify_connected(self, connected):
@@ -429,7 +429,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             result = self.handle_message(msg)
             if result is not None and compat.is_awaitable(result):
                 self._read_on_after(compat.as_future(result))
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.error("Unhandled exception in handle_message() for %s", msg.log_text(),
                                exc_info=True)
 
@@ -483,7 +483,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if handler is None:
                 return self._call_unhandled("unhandled_inform", msg)
             return handler(self, msg)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Inform %s FAIL: %s", msg.name)
             return None
 
@@ -494,7 +494,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if handler is None:
                 return self._call_unhandled("unhandled_reply", msg)
             return handler(self, msg)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Reply %s FAIL: %s", msg.name)
             return None
 
@@ -522,7 +522,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 self._logger.info("%s OK", msg.name)
                 self.send_message(reply)
             return reply
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Request %s FAIL: %s", msg.name)
             return None
 

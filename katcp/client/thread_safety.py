@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import TimeoutError
 
 from katcp import compat
-from katcp.compat import get_thread_ident
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident
 
 # Seconds that a call marked with make_threadsafe_blocking waits for its result.
 DEFAULT_BLOCKING_TIMEOUT = 5
@@ -270,5 +270,5 @@ class ThreadSafety(object):
                 compat.add_loop_callback(self._ioloop, compat.as_future(result), wait.follow)
             else:
                 wait.finish(result)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             wait.finish(exc_info=sys.exc_info())
