@@ -150,10 +150,15 @@ class DeadlineQueue(object):
         self._serial = 0
         self._timer = None
         self._timer_time = None
+        # When the latest deadline was added.
+        self._latest = None
 
     def add(self, ioloop, timeout, key):
         """Return a new Deadline, `timeout` seconds from now by the clock of `ioloop`."""
         now = ioloop.time()
+        if self._latest is not None and now < self._latest:
+            self._clock_was_set_back(ioloop, now)
+        self._latest = now
         self._serial += 1
         deadline = Deadline((now + timeout, self._serial, key, now))
         heap = self._heap
@@ -168,7 +173,19 @@ class DeadlineQueue(object):
     def clear(self):
         """Drop all deadlines."""
         self._heap = []
+        self._latest = None
         self._disarm()
+
+    def _clock_was_set_back(self, ioloop, now):
+        """Let nobody wait longer, from now on, than he meant to in the beginning."""
+        heap = self._heap
+        for deadline in heap:
+            if deadline[3] > now:
+                deadline[0] += now - deadline[3]
+                deadline[3] = now
+        heapq.heapify(heap)
+        if heap:
+            self._arm(ioloop, heap[0][0], max(0, heap[0][0] - now))
 
     def _drop_answered(self):
         self._heap = [deadline for deadline in self._heap if self._is_pending(deadline)]
