@@ -16,6 +16,7 @@ from katcp.ioloop_manager import IOLoopManager
 from tests.support import mock
 from tests.support.client_cases import (CapturedLog, LIMIT, LoopTestCase, Recorder, SilentListener,
                                         ThreadedTestCase, dead_address)
+from tests.support.scripted_server import no_reply
 
 EVENTS = ("_stopped", "_running", "_waiting_to_retry", "_connected", "_disconnected",
           "_received_protocol_info")
@@ -102,6 +103,59 @@ class TestManaged(ThreadedTestCase):
         release.set()
         client.join(LIMIT)
         client.start(timeout=LIMIT)
+
+    def test_stopped_in_the_midst_of_start(self):
+        class Client(BlockingClient):
+            def _init_state_per_run(self, ioloop):
+                if ioloop is not None:
+                    self.stopper = threading.Thread(target=self.stop)
+                    self.stopper.start()
+                    self.stopper.join(0.1)
+                super(Client, self)._init_state_per_run(ioloop)
+
+        client = self.make_client(Client, self.make_server())
+        for _ in range(2):
+            client.start()
+            client.stopper.join(LIMIT)
+            client.join(LIMIT)
+            self.assertEqual(self.states(client), (False, False, True))
+
+    def test_start_that_fails_for_want_of_a_thread(self):
+        server = self.make_server()
+        client = self.make_client(BlockingClient, server)
+        with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("No more threads")):
+            self.assertRaises(RuntimeError, client.start)
+        client.start()
+        self.assertTrue(client.wait_protocol(LIMIT))
+        client.blocking_request(Message.request("a"))
+        self.assertEqual(server.connections_made, 1)
+
+    def test_thread_that_has_the_identifier_of_an_earlier_loop(self):
+        client = self.start_client(BlockingClient, self.make_server())
+        client.stop()
+        client.join(LIMIT)
+        # The OS gives identifiers again; this thread stands for one that got it.
+        client.ioloop_thread_id = get_thread_ident()
+        with self.assertRaises(RuntimeError):
+            client.blocking_request(Message.request("a"))
+        client.start()
+        client.blocking_request(Message.request("a"))
+
+    def test_restart_after_the_death_of_the_loop(self):
+        server = self.make_server(answer=no_reply)
+        client = self.start_client(AsyncClient, server)
+        self.in_loop(client, client.future_request, Message.request("a"))
+        with CapturedLog("katcp.client") as log:
+            client.ioloop.add_callback(client.ioloop.stop)
+            client.join(LIMIT)
+        self.assertEqual(log.messages, ["The loop of the client ended without a stop()"])
+        self.assertEqual(self.states(client), (False, False, True))
+        self.assertTrue(client.wait_disconnected(0))
+        client.start(timeout=LIMIT)
+        self.assertEqual(client._async_queue, {})
+        reply, _ = client.blocking_request(Message.request("a"), timeout=0.01)
+        self.assertFalse(reply.reply_ok())
+        self.assertEqual(self.states(client), (True, client.is_connected(), False))
 
     def test_stop_and_join_before_start(self):
         for client in (DeviceClient("h", 1), AsyncClient("h", 1), BlockingClient("h", 1)):
@@ -478,6 +532,71 @@ class TestUnmanaged(LoopTestCase):
         loop.run_sync(client.until_connected, timeout=LIMIT)
         loop.close(all_fds=True)
         client.stop()
+        self.assertFalse(client.running())
+        self.assertFalse(client.is_connected())
+        self.assertTrue(client._stopped.is_set())
+        with self.assertRaises(RuntimeError) as caught:
+            client.start()
+        self.assertEqual(str(caught.exception), "The ioloop of the client is closed")
+
+    def test_waiting_for_a_loop_that_somebody_has_closed(self):
+        loop = compat.new_ioloop()
+        client = BlockingClient(*self.server.address, timeout=None)
+        client.set_ioloop(loop)
+        client.enable_thread_safety()
+        client.start()
+        loop.run_sync(client.until_protocol, timeout=LIMIT)
+        client._received_protocol_info.clear()
+        outcomes = {}
+        calls = {
+            "protocol": client.wait_protocol,
+            "request": lambda: client.blocking_request(Message.request("a")),
+            "send": lambda: client.send_message(Message.request("a"), timeout=None),
+        }
+
+        def wait(name):
+            try:
+                outcomes[name] = calls[name]()
+            except RuntimeError:
+                outcomes[name] = RuntimeError
+
+        for is_closed in (False, True):  # who waits already, and who comes too late
+            outcomes.clear()
+            threads = [threading.Thread(target=wait, args=(name,)) for name in calls]
+            for thread in threads:
+                thread.daemon = True
+                thread.start()
+            if not is_closed:
+                while len(client._loop_waits._waits) + len(client._run_waits._waits) < 3:
+                    pass
+                loop.close(all_fds=True)
+            for thread in threads:
+                thread.join(LIMIT)
+            self.assertEqual(outcomes, {"protocol": False, "request": RuntimeError, "send": RuntimeError})
+            self.assertFalse(client.running())
+            self.assertTrue(client.wait_disconnected())
+
+    def test_current_loop_of_each_start(self):
+        client = AsyncClient(*self.server.address)
+        client.set_ioloop()
+        for stop in (True, False, False):
+            loop = compat.new_ioloop()
+
+            @gen.coroutine
+            def use():
+                client.start()
+                self.assertIs(client.ioloop, loop)
+                yield client.until_protocol()
+                reply, _ = yield client.future_request(Message.request("a"))
+                self.assertTrue(reply.reply_ok())
+                if stop:
+                    client.stop()
+                    yield client.until_stopped()
+
+            loop.run_sync(use, timeout=LIMIT)
+            loop.close(all_fds=True)
+        client.stop()
+        self.assertFalse(client.running())
 
     def test_loop_of_a_manager(self):
         manager = IOLoopManager()

@@ -74,6 +74,11 @@ class AsyncClient(DeviceClient):
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
 
+    def _init_state_per_run(self, ioloop):
+        super(AsyncClient, self)._init_state_per_run(ioloop)
+        # Left behind on a loop that was closed without a stop: their timer will never fire.
+        self._reset_async_requests()
+
     def stop(self, *args, **kwargs):
         """Stop the client as `DeviceClient.stop` does; pending requests are answered with a failure."""
         super(AsyncClient, self).stop(*args, **kwargs)
@@ -201,9 +206,10 @@ class AsyncClient(DeviceClient):
         RuntimeError
             If the loop of the client is not running.
         """
+        # First: when the loop has ended, the identifier of its thread may be that of any other.
+        self._check_callable("blocking_request")
         if get_thread_ident() == self.ioloop_thread_id:
             raise AssertionError("Cannot call blocking_request() in ioloop")
-        self._check_callable("blocking_request")
         waits = self._loop_waits
         wait = waits.enter()
         if wait is None:
@@ -213,7 +219,7 @@ class AsyncClient(DeviceClient):
             patience = self._request_timeout if timeout is None else timeout
             if patience is not None:
                 patience += BLOCKING_MARGIN
-            if not wait.block(patience) and compat.ioloop_is_running(self._ioloop):
+            if not wait.block(patience, self._notice_closed_loop) and compat.ioloop_is_running(self._ioloop):
                 wait.block(BUSY_LOOP_MARGIN)
         finally:
             waits.leave(wait)

@@ -274,6 +274,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     @gen.coroutine
     def _install(self):
         """Main coroutine: connect and stay connected, until told to stop."""
+        run_number = self._run_number
         self.ioloop_thread_id = get_thread_ident()
         self._stopped.clear()
         self._running.set()
@@ -288,7 +289,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             # Text only: an exception holds the frames it went through, and these hold the client.
             self._logger.error("%s", exc.args[0])
         finally:
-            self._main_coroutine_ends()
+            self._main_coroutine_ends(run_number)
 
     @gen.coroutine
     def _connect_loop(self):
@@ -329,7 +330,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         else:
             error_text = None
         finally:
-            self._tcp_client = None
+            if self._tcp_client is connector:
+                self._tcp_client = None
         if error_text is not None:
             raise KatcpClientError(error_text)
         if sock is None:  # given up
