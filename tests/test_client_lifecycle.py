@@ -411,6 +411,15 @@ class TestUnmanaged(LoopTestCase):
         self.assertIsNone(self.client.join())
 
     @gen_test
+    def test_stopped_before_the_main_coroutine_begins(self):
+        for _ in range(3):
+            self.client.start()
+            self.client.stop()
+            self.assertTrue((yield self.client.until_stopped()))
+        self.client.start()
+        yield self.client.until_connected()
+
+    @gen_test
     def test_current_loop(self):
         client = AsyncClient(*self.server.address)
         client.set_ioloop()

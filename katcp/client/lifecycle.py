@@ -33,9 +33,10 @@ _EVENTS = {
     "_connected": False,
     "_disconnected": True,
     "_received_protocol_info": False,
-    # Internal: something for the connect loop to wake up for, and the wish to stop.
+    # Internal: something for the connect loop to wake up for, the wish to stop, and what came of it.
     "_connect_loop_wake": False,
     "_stop_requested": False,
+    "_run_ended": False,
 }
 
 
@@ -213,7 +214,7 @@ class ClientLifecycle(object):
         ------
         RuntimeError
             If the client has been started and has not stopped since; a client with its own thread also
-            has to be joined.
+            has to be joined.  Also if the loop that it was given is closed.
         """
         give_up = default_timer() + (timeout or 0)
         with self._run_lock:
@@ -329,6 +330,7 @@ class ClientLifecycle(object):
         """The main coroutine has ended after a stop: from now on the client may be started again."""
         with self._run_lock:
             self._run_state = ENDED
+        self._run_ended.set()
         self._run_waits.dismiss()
         if not self._managed():
             # The loop is going to live on.
@@ -485,6 +487,9 @@ class ClientLifecycle(object):
             In another thread, or before the first start.
         """
         self._check_loop_thread("until_stopped")
+        if self._run_state == STOPPING and self._stopped.is_set():
+            # The main coroutine has not begun, but is going to.
+            return self._run_ended.until_set(timeout)
         return self._stopped.until_set(timeout)
 
     def _until(self, event_name, timeout, caller):
