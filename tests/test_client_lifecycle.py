@@ -10,7 +10,8 @@ from tornado import gen
 from tornado.testing import gen_test
 
 from katcp import compat
-from katcp.client import AsyncClient, BlockingClient, CallbackClient, DeviceClient, Message, ProtocolFlags
+from katcp.client import (AsyncClient, BlockingClient, CallbackClient, DeviceClient, KatcpClientDisconnected,
+                          Message, ProtocolFlags)
 from katcp.compat import get_thread_ident
 from katcp.ioloop_manager import IOLoopManager
 from tests.support import mock
@@ -120,6 +121,28 @@ class TestManaged(ThreadedTestCase):
             client.join(LIMIT)
             self.assertEqual(self.states(client), (False, False, True))
 
+    def test_called_in_the_midst_of_start(self):
+        outcome = []
+
+        class Client(BlockingClient):
+            def _init_state_per_run(self, ioloop):
+                super(Client, self)._init_state_per_run(ioloop)
+                if ioloop is not None:
+                    self.caller = threading.Thread(target=self.call)
+                    self.caller.start()
+                    self.caller.join(0.1)
+
+            def call(self):
+                try:
+                    outcome.append(self.request(Message.request("a")))
+                except KatcpClientDisconnected:
+                    outcome.append(b"1")
+
+        client = self.make_client(Client, self.make_server())
+        client.start()
+        client.caller.join(LIMIT)
+        self.assertEqual(outcome, [b"1"])
+
     def test_start_that_fails_for_want_of_a_thread(self):
         server = self.make_server()
         client = self.make_client(BlockingClient, server)
@@ -134,10 +157,12 @@ class TestManaged(ThreadedTestCase):
         client = self.start_client(BlockingClient, self.make_server())
         client.stop()
         client.join(LIMIT)
-        # The OS gives identifiers again; this thread stands for one that got it.
-        client.ioloop_thread_id = get_thread_ident()
-        with self.assertRaises(RuntimeError):
-            client.blocking_request(Message.request("a"))
+        # The OS gives identifiers again.
+        self.assertIsNone(client.ioloop_thread_id)
+        for call in (client.blocking_request, client.callback_request, client.send_message):
+            with self.assertRaises(RuntimeError):
+                call(Message.request("a"))
+        self.assertIsInstance(client.until_connected().exception(), AssertionError)
         client.start()
         client.blocking_request(Message.request("a"))
 

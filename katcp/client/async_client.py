@@ -206,10 +206,9 @@ class AsyncClient(DeviceClient):
         RuntimeError
             If the loop of the client is not running.
         """
-        # First: when the loop has ended, the identifier of its thread may be that of any other.
-        self._check_callable("blocking_request")
         if get_thread_ident() == self.ioloop_thread_id:
             raise AssertionError("Cannot call blocking_request() in ioloop")
+        self._check_callable("blocking_request")
         waits = self._loop_waits
         wait = waits.enter()
         if wait is None:

@@ -180,7 +180,12 @@ class ClientLifecycle(object):
 
     def _loop_ended(self, watcher):
         """The loop has been closed, in an orderly way or not; called in its thread, or when it is noticed."""
-        if watcher is not self._loop_watcher or self._run_state == ENDED:
+        if watcher is not self._loop_watcher:
+            return
+        if self._managed():
+            # Any thread may be given the identifier of this one next.
+            self.ioloop_thread_id = None
+        if self._run_state == ENDED:
             return
         if self._managed():
             self._logger.error("The loop of the client ended without a stop()")
@@ -246,9 +251,6 @@ class ClientLifecycle(object):
         if compat.running_ioloop() is ioloop:
             # Known before the main coroutine runs: calls right after the start are in order.
             self.ioloop_thread_id = get_thread_ident()
-        elif self._managed():
-            # The identifier of the previous run's thread may have become that of any other thread.
-            self.ioloop_thread_id = None
         self._init_state_per_run(ioloop)
         ioloop.add_callback(self._begin_run, self._run_number)
         self._watch_loop()
@@ -495,7 +497,7 @@ class ClientLifecycle(object):
     def _until(self, event_name, timeout, caller):
         if self._ioloop is None and self._managed():
             return self._not_started(caller)
-        if self.ioloop_thread_id is not None:
+        if self.ioloop_thread_id is not None or self._managed():
             try:
                 self._check_loop_thread(caller)
             except AssertionError:
@@ -534,6 +536,9 @@ class ClientLifecycle(object):
     def _check_callable(self, caller):
         """Raise RuntimeError if no loop could run a call of another thread."""
         self._check_started(caller)
+        if self.ioloop_thread_id is None:
+            with self._run_lock:  # another thread may be about to start the client: calls come after that
+                pass
         self._notice_closed_loop()
         if self._loop_waits.dismissed:
             raise RuntimeError("IOLoop is closing: the client has stopped, cannot call {}()".format(caller))
