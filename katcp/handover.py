@@ -206,6 +206,7 @@ class LoopCall(object):
         self._future = compat.ConcurrentFuture()
         # The pending future that `fn` returned, and our callback to it.
         self._pending = None
+        self._loop_ended = False
         watch_loop(ioloop, self)
         if not compat.add_callback_if_open(ioloop, self._run):
             self.loop_has_ended()
@@ -264,6 +265,7 @@ class LoopCall(object):
 
     def loop_has_ended(self):
         """Give up: nothing will ever run on the loop again."""
+        self._loop_ended = True
         try:
             raise RuntimeError("IOLoop is closing")
         except RuntimeError:
@@ -271,7 +273,8 @@ class LoopCall(object):
 
     def _ended_late(self, future):
         unwatch_loop(self._ioloop, self)
-        if future.cancelled():
+        if future.cancelled() or self._loop_ended:
+            # Who has given up need not hear that there is no more to come.
             return
         exc_info = compat.future_exc_info(future)
         if exc_info is not None:

@@ -21,7 +21,7 @@ from tornado import gen  # noqa: F401
 from tornado.concurrent import Future as tornado_Future  # noqa: F401
 
 from katcp import compat, handover
-from katcp.compat import get_thread_ident
+from katcp.compat import AsyncIOLoop, get_thread_ident  # noqa: F401
 from katcp.object_proxies import AbstractProxy, ObjectWrapper
 from katcp.waiting import until_done_or, wait_loop
 
@@ -29,6 +29,9 @@ log = logging.getLogger("katcp.ioloop_manager")
 
 # How many seconds the asyncio tasks that are left when a managed loop stops have to end themselves.
 TASK_END_TIMEOUT = 0.5
+
+# How many seconds `IOLoopManager.on_loop_end` may take.
+TIDY_UP_TIMEOUT = 5.0
 # How many seconds longer to block than a function that knows its own timeout may take: what it has to
 # say when its time is up tells more than that it is.
 TIMEOUT_GRACE = 0.1
@@ -82,6 +85,12 @@ class IOLoopManager(object):
         somebody else runs it (*unmanaged*).
     logger : logging.Logger, optional
 
+    Attributes
+    ----------
+    on_loop_end : callable or None
+        ``on_loop_end()`` is called on a managed loop that has ended without `stop`, before it is
+        closed; may return a future, which is waited for, though not for long.  To be set before `start`.
+
     Examples
     --------
     ::
@@ -108,6 +117,7 @@ class IOLoopManager(object):
         self._running = threading.Event()
         self._start_lock = threading.Lock()
         self._daemonize = False
+        self.on_loop_end = None
         # The latest `_ManagedRun`, until its loop is closed.
         self._run = None
         # The futures of stops asked for before the managed loop was started.
@@ -217,7 +227,7 @@ class IOLoopManager(object):
         try:
             if previous is not None:
                 previous.thread.join()
-            self._run_until_closed(run.ioloop)
+            self._run_until_closed(run)
         except BaseException:  # SystemExit, too, would end this thread without a word
             self._logger.error("Error running tornado IOloop: ", exc_info=True)
         handover.loop_has_ended(run.ioloop)
@@ -229,17 +239,41 @@ class IOLoopManager(object):
         for future in run.stop_futures:
             compat.resolve(future)
 
-    def _run_until_closed(self, ioloop):
+    def _run_until_closed(self, run):
+        ioloop = run.ioloop
         if compat.ioloop_is_running(ioloop):
             raise RuntimeError("Somebody else runs this IOLoop")
         try:
-            ioloop.start()
+            self._run_until_stopped(run)
         finally:
             try:
+                if self.on_loop_end is not None and not run.stopping:
+                    self._tidy_up(ioloop)
                 for task in compat.cancel_pending_work(ioloop, TASK_END_TIMEOUT):
                     self._logger.warning("Task %r did not end when it was cancelled", task)
             finally:
                 ioloop.close(all_fds=True)
+
+    def _run_until_stopped(self, run):
+        while True:
+            try:
+                run.ioloop.start()
+                return
+            except BaseException:
+                exc_info = sys.exc_info()
+                compat.ready_to_run_again(run.ioloop)
+                # That a coroutine called `sys.exit` concerns who waits for it, and not the others here.
+                if not compat.fail_coroutines(run.ioloop, exc_info) or run.stopping:
+                    raise
+                self._logger.error("Coroutine raised %s: ", exc_info[0].__name__, exc_info=exc_info)
+            finally:
+                exc_info = None  # its frames refer to this one
+
+    def _tidy_up(self, ioloop):
+        try:
+            ioloop.run_sync(self.on_loop_end, TIDY_UP_TIMEOUT)
+        except BaseException:
+            self._logger.error("Error at the end of the ioloop: ", exc_info=True)
 
     def _retire(self, run):
         """Let go of the loop of `run`, unless there is a new one; call with the lock held."""
@@ -314,6 +348,8 @@ class IOLoopManager(object):
         with self._start_lock:
             run = self._run
         if run is not None and run.ioloop is ioloop:
+            if run.stopping:
+                return  # the end of the run resolves the future
             self._logger.info("Stopping ioloop %r", ioloop)
             # One more iteration, for what the callback has added to the loop.
             ioloop.add_callback(self._halt, run)
@@ -323,9 +359,11 @@ class IOLoopManager(object):
 
     def _halt(self, run):
         with self._start_lock:
-            if not run.stopping:
-                run.stopping = True
-                self._retire(run)
+            if run.stopping:
+                # By another stop: to be told again would disturb the loop at its last duties.
+                return
+            run.stopping = True
+            self._retire(run)
         run.ioloop.stop()
 
     def join(self, timeout=None):

@@ -431,7 +431,9 @@ class Address(KatcpType):
         port = match.group("port") if match else None
         if not match or (port is not None and int(port) > self._MAX_PORT):
             raise ValueError("Could not parse '%s' as an address." % (value,))
-        return decode_native(match.group("host")), None if port is None else int(port)
+        host = match.group("host")
+        host.decode("ascii")  # anything else could not be sent again
+        return decode_native(host), None if port is None else int(port)
 
 
 class Struct(KatcpType):

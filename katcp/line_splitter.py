@@ -2,6 +2,10 @@
 
 from __future__ import absolute_import, division, print_function
 
+# What ``in`` and indexing know for one byte: an integer on Python 3, a character on Python 2.
+_CR = b"\r"[0]
+_BLANKS = (b" "[0], b"\t"[0])
+
 
 class LineSplitter(object):
     """Takes chunks of bytes, returns the lines that they complete.
@@ -54,8 +58,13 @@ class LineSplitter(object):
         """
         if self.overflow:
             return []
-        if data.find(b"\r") >= 0:
+        if _CR in data:
             data = data.replace(b"\r", b"\n")
+        end = data.find(b"\n")
+        if 0 < end == len(data) - 1 < self.max_line - 1 and not self._parts:
+            # One line and nothing else, as from peers that wait for answers.
+            line = data[:end]
+            return [line] if line[0] not in _BLANKS or line.strip(b" \t") else []
         lines = data.split(b"\n")
         rest = lines.pop()
         if lines:

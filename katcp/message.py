@@ -23,7 +23,7 @@ _MTYPES = (0, 1, 2)
 _NUL, _TAB, _LF, _CR, _ESC, _SPACE, _BACKSLASH = b"\0\t\n\r\x1b \\"
 
 # What is known to be a good name, so that nobody has to look at it again:
-# native name -> {message type -> the bytes a message without id begins with, and ESC}, and
+# native name -> {message type -> what a message begins with: without id, and ESC; with an id, up to it}, and
 # the first field of a received line -> (message type, native name).
 # Peers choose names, hence the bounds; a cache that is full starts afresh.
 _MAX_CACHED_NAMES = 2048
@@ -59,7 +59,8 @@ def _check_name(name):
     else:
         name = "".join((name,))
     raw_name = encode_utf8(name)
-    _remember(_wire_heads, name, dict((mtype, Message.TYPE_SYMBOLS[mtype] + raw_name + b"\x1b")
+    heads = [Message.TYPE_SYMBOLS[mtype] + raw_name for mtype in _MTYPES]
+    _remember(_wire_heads, name, dict((mtype, (heads[mtype] + b"\x1b", heads[mtype] + b"["))
                                       for mtype in _MTYPES))
     return name
 
@@ -226,11 +227,12 @@ class Message(object):
 
     def __bytes__(self):
         try:
-            head = _wire_heads[self.name][self.mtype]
+            head, head_to_mid = _wire_heads[self.name][self.mtype]
         except KeyError:
-            head = self.TYPE_SYMBOLS[self.mtype] + self.name.encode("ascii") + b"\x1b"
+            head = self.TYPE_SYMBOLS[self.mtype] + self.name.encode("ascii")
+            head, head_to_mid = head + b"\x1b", head + b"["
         if self.mid is not None:
-            head = head[:-1] + b"[" + self.mid + b"]\x1b"
+            head = head_to_mid + self.mid + b"]\x1b"
         arguments = self.arguments
         if not arguments:
             return head[:-1]
@@ -377,6 +379,7 @@ _TYPE_SYMBOLS = Message.TYPE_SYMBOLS
 
 def _build(mtype, name, arguments, mid=None):
     """Return what ``Message(mtype, name, arguments, mid)`` does, without the detour through ``type``."""
+    arguments = format_arguments(arguments)
     if mid is not None and (type(mid) is not bytes or not mid.isdigit()):
         mid = _mid_to_bytes(mid)
     if type(name) is not str or name not in _wire_heads:
@@ -385,7 +388,7 @@ def _build(mtype, name, arguments, mid=None):
     msg.mtype = mtype
     msg.name = name
     msg.mid = mid
-    msg.arguments = format_arguments(arguments)
+    msg.arguments = arguments
     return msg
 
 
@@ -491,9 +494,11 @@ class MessageParser(object):
         mid = None
         known = _parsed_heads.get(head)
         if known is None:
-            head_without_mid, _, mid = head[:-1].partition(b"[")
+            head_without_mid, _, mid = head.partition(b"[")
             known = _parsed_heads.get(head_without_mid)
-            if known is None or not mid.isdigit() or head[-1:] != b"]":
+            end = mid[-1:]
+            mid = mid[:-1]
+            if known is None or end != b"]" or not mid.isdigit():
                 return self._parse_carefully(line)
         if not space:
             arguments = []

@@ -179,4 +179,5 @@ class Regex(Str):
             value = native_where_possible(value)
         if not self._compiled.match(value):
             raise ValueError("Value '%s' does not match regex '%s' with flags '%s'."
-                             % (value, self._pattern, self._flags))
+                             % (native_where_possible(value), native_where_possible(self._pattern),
+                                self._flags))

@@ -6,7 +6,7 @@ import unittest
 
 from katcp import compat
 from katcp.client import KatcpClientError, Message
-from katcp.client.pending import DeadlineQueue, PendingRequests
+from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
 from tests.support.clock import HandClock
 
 
@@ -78,7 +78,8 @@ class TestDeadlineQueue(unittest.TestCase):
         self.pending.pop(key)
 
     def add(self, timeout, key):
-        self.pending[key] = self.queue.add(self.loop, timeout, key)
+        self.pending[key] = deadline = Deadline((None, None, key, None))
+        self.queue.add(deadline, self.loop, timeout)
 
     def advance(self, to):
         self.clock.now = to

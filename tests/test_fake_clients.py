@@ -297,6 +297,25 @@ class TestFakeContainer(FakesTestCase):
         self.assertEqual(str(reply), "!add-test[1233] ok 6\n#add-test[1233] 2 15")
 
     @testing.gen_test(timeout=LIMIT)
+    def test_less_and_less(self):
+        container, manager = self.make()
+        container.start()
+        manager.add_sensors("client_2", SENSORS)
+        manager.add_request_handlers_object("client_2", Requests())
+        child = container.children["client_2"]
+        yield child.until_synced(timeout=LIMIT)
+        manager.remove_sensors("client_2", ["an-int"])
+        manager.remove_request_handlers("client_2", ["add-test"])
+        yield child.until_state("syncing", timeout=LIMIT)
+        yield child.until_synced(timeout=LIMIT)
+        self.assertEqual(sorted(dict.keys(container.sensor)), ["client_2_a_string"])
+        self.assertNotIn("client_2_add_test", container.req)
+        manager.disconnect("client_2")
+        yield child.until_state("disconnected", timeout=LIMIT)
+        manager.reconnect("client_2")
+        yield child.until_synced(timeout=LIMIT)
+
+    @testing.gen_test(timeout=LIMIT)
     def test_children(self):
         class Child(resource_client.KATCPClientResource):
             pass

@@ -245,6 +245,16 @@ class TestLoopCall(LoopThreadTestCase):
         blocked.join(5)
         self.assertEqual(outcome, ["IOLoop is closing"])
 
+    def test_a_loop_that_ends_after_a_timeout(self):
+        self.start_loop()
+        call = LoopCall(self.ioloop, lambda: compat.new_future(self.ioloop))
+        with LogRecorder("katcp.handover") as log:
+            with self.assertRaises(compat.AnyTimeoutError):
+                call.wait(0.001)
+            self.stop_loop()
+            handover.loop_has_ended(self.ioloop)
+        self.assertEqual(log.messages, [])
+
     def test_watching_a_loop(self):
         watcher, other = mock.Mock(), mock.Mock()
         handover.watch_loop(self.ioloop, watcher)

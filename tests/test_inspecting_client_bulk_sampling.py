@@ -112,6 +112,22 @@ class TestBulkSampling(BulkTestCase):
         self.assertLess(len(self.sampling), 115)
 
     @timewarp_test
+    def test_not_wanted_any_more(self):
+        client = yield self.synced_client()
+        self.device.held.add("sensor-sampling")
+        self.refused.add(b"a")
+        unwanted = set()
+        setting = client.set_sampling_strategies({"a": EVENT, "b": EVENT, "c": EVENT},
+                                                 is_wanted=lambda name: name not in unwanted)
+        unwanted.add("b")
+        yield self.until_asked(3)
+        self.device.release()
+        answers = yield setting
+        self.assertEqual(sorted(answers), ["a", "c"])
+        self.assertTrue(answers["c"][0].reply_ok())
+        self.assertEqual(sorted(self.sampling[1:]), ["?sensor-sampling a event", "?sensor-sampling c event"])
+
+    @timewarp_test
     def test_silence_is_no_refusal(self):
         client = yield self.synced_client()
         self.device.held.add("sensor-sampling")

@@ -62,6 +62,8 @@ class TestManagedLoop(ManagerTestCase):
         self.assertIs(self.manager.get_ioloop(), ioloop)
         self.assertIsInstance(ioloop, tornado.ioloop.IOLoop)
         self.assertEqual(hasattr(ioloop, "asyncio_loop"), not compat.PY2)
+        if not compat.PY2:
+            self.assertIsInstance(ioloop, katcp.ioloop_manager.AsyncIOLoop)
         self.assertIsNot(compat.current_ioloop(), ioloop)
 
     def test_setting_a_loop(self):
@@ -358,6 +360,53 @@ class TestManagedLoop(ManagerTestCase):
         errors = [record for record in log.records if record.levelno == logging.ERROR]
         self.assertEqual([error.getMessage() for error in errors], ["Error running tornado IOloop: "])
         self.assertIs(errors[0].exc_info[0], SystemExit)
+
+    def test_a_coroutine_that_raises_SystemExit_does_not_end_the_loop(self):
+        @tornado.gen.coroutine
+        def leave():
+            yield tornado.gen.moment
+            raise SystemExit(3)
+
+        ioloop = self.start()
+        made = []
+        with LogRecorder("katcp.ioloop_manager") as log:
+            ioloop.add_callback(lambda: made.append(leave()))
+            while not made or not made[0].done():
+                self.run_on(ioloop, lambda: None)
+            with self.assertRaises(SystemExit):
+                made[0].result()
+            self.assertEqual(log.messages, ["Coroutine raised SystemExit: "])
+            # When the loop is about to stop it stops, whatever else happens in its last moments.
+            ioloop.add_callback(lambda: (self.manager.stop(), made.append(leave())))
+            self.manager.join(LONG)
+            self.assertFalse(self.manager._ioloop_thread.is_alive())
+        if made[1].done():
+            compat.future_exc_info(made[1])
+
+    def test_what_is_called_when_the_loop_ends_by_itself(self):
+        calls = []
+
+        @tornado.gen.coroutine
+        def on_loop_end():
+            yield tornado.gen.moment
+            calls.append(compat.get_thread_ident())
+
+        for end, expected in ((lambda ioloop: ioloop.stop(), 1), (lambda ioloop: sys.exit(3), 1),
+                              (lambda ioloop: self.manager.stop(), 0)):
+            self.manager.on_loop_end = on_loop_end
+            ioloop = self.start()
+            with LogRecorder("katcp.ioloop_manager"):
+                ioloop.add_callback(end, ioloop)
+                self.manager.join(LONG)
+            self.assertEqual(calls, [self.manager._ioloop_thread.ident] * expected)
+            del calls[:]
+        self.manager.on_loop_end = mock.Mock(side_effect=ValueError("oh"))
+        ioloop = self.start()
+        with LogRecorder("katcp.ioloop_manager") as log:
+            ioloop.add_callback(ioloop.stop)
+            self.manager.join(LONG)
+        self.assertEqual(log.messages[0], "Error at the end of the ioloop: ")
+        self.assertTrue(compat.ioloop_is_closed(ioloop))
 
     def test_errors_of_the_loop_itself_are_logged(self):
         ioloop = self.manager.get_ioloop()

@@ -377,6 +377,12 @@ class TestRegex(TypeTestCase):
                 self.assert_packs(Regex(pattern), value, b"aab")
             self.assert_refuses(None, Regex(pattern).pack, b"b")
 
+    def test_errors_can_be_shown(self):
+        for regex in ("a", "\xe4", re.compile("\xe4")):
+            with self.assertRaises(ValueError) as caught:
+                Regex(regex).pack("sk\xe4m")
+            self.assertIn(native("Value 'sk\xe4m' does not match"), str(caught.exception))
+
     def test_bad_pattern(self):
         with self.assertRaises(re.error):
             Regex("(")
@@ -486,6 +492,8 @@ class TestAddress(TypeTestCase):
         for wire in (b"127.0.0.1:foo", b"::1", b"h:", b"h:-1", b"[::1]:", b"[::1]x", b"[[::1]", b"h\n",
                      b"h:80\n", b"h:65536", b"[::1]\n"):
             self.assert_refuses("Could not parse '%s' as an address." % shown(wire), Address().unpack, wire)
+        for wire in (b"sk\xc3\xa4m", b"sk\xe4m:80", b"[\xc3\xa4::]"):
+            self.assert_refuses(None, Address().unpack, wire)
 
 
 class TestStruct(TypeTestCase):

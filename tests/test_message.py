@@ -148,6 +148,14 @@ class TestConstruction(ErrorMixin, unittest.TestCase):
         self.assert_raises(KatcpSyntaxError, "Invalid message id 'x'.", Message, 0, "", None, "x")
         with self.assertRaises(TypeError):
             Message(9, "", 5, "x")
+        for factory in (Message.request, OwnMessage.request):
+            with self.assertRaises(ZeroDivisionError):
+                factory("", Unprintable())
+
+
+class Unprintable(object):
+    def __str__(self):
+        return str(1 // 0)
 
 
 class OwnMessage(Message):

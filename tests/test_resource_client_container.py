@@ -99,6 +99,22 @@ class TestConstruction(AsyncTestCase):
         self.assertEqual([client.name for client in container.groups.group2], ["res-2.int", "client1"])
         self.assertRaises(KeyError, make_container, groups={"x": ["unknown"]})
 
+    def test_names_that_have_the_same_identifier(self):
+        with LogRecorder("katcp.resource_client") as log:
+            container = make_container(
+                clients={"a.1": {"address": 1}, "a-1": {"address": 2}, "b": {"address": 3}},
+                groups={"g-1": ["b"], "g.1": ["a-1"]})
+            self.assertEqual(sorted(child.name for child in container.children.values()), ["a.1", "b"])
+            self.assertEqual(container.groups.g_1.name, "g.1")
+            container.add_group("g_1", ["b"])
+            container.add_group("g_1", ["b"])
+            container.client_resource_factory = mock.Mock()
+            container.add_child_resource_client("b", {"address": 4})
+        self.assertEqual(log.messages, [
+            "The clients a-1 and a.1 of a-container have the same identifier, a_1: only a.1 is there",
+            "The groups g-1 and g.1 of a-container have the same identifier, g_1: only g.1 is there",
+            "The groups g.1 and g_1 of a-container have the same identifier, g_1: only g_1 is there"])
+
     def test_what_is_required(self):
         for missing, left in (("name", {"clients": {}}), ("clients", {"name": "x"})):
             with self.assertRaises(KeyError) as caught:
@@ -270,6 +286,25 @@ class TestItems(AsyncTestCase):
             child.sensor["new"] = child.sensor.sensor_4
             self.assertIn("client1_new", container.sensor)
 
+    def test_changes_while_another_thread_reads(self):
+        container = make_container()
+        add_sensors(container)
+        child = container.children.client1
+        make = container._create_attrdict_from_children
+
+        def make_slowly(attr):
+            made = make(attr)
+            if "sensor_2" in child.sensor:
+                # What the loop may do in the meantime.
+                child.sensor["sensor_4"] = dict.pop(child.sensor, "sensor_2")
+                container._child_add_sensors(child, ["sensor_4"])
+            return made
+
+        container._create_attrdict_from_children = make_slowly
+        self.assertIn("client1_sensor_2", container.sensor)
+        self.assertEqual([name for name in ("client1_sensor_2", "client1_sensor_4")
+                          if name in container.sensor], ["client1_sensor_4"])
+
     def test_collisions(self):
         container = make_container(groups={}, clients={"a": {"address": 1}, "a-b": {"address": 2}})
         manager = Manager()
@@ -412,6 +447,59 @@ class TestWaiting(TimewarpAsyncTestCase):
         yield self.set_ioloop_time(1.1)
         with self.assertRaises(gen.TimeoutError):
             yield waiting
+
+    def add_child(self):
+        """Return a new child, which is neither connected nor started."""
+        def make_child(spec, parent, logger):
+            child = KATCPClientResource(spec, parent, logger)
+            child.start = mock.Mock()
+            return child
+
+        self.container.client_resource_factory = make_child
+        return self.container.add_child_resource_client("new", {"address": ("localhost", 4)})
+
+    @timewarp_test
+    def test_children_that_go_are_not_waited_for(self):
+        self.set_states("synced", "synced", "disconnected")
+        waits = [self.container.until_synced(), self.container.until_synced(timeout=5),
+                 self.container.until_all_children_in_state("synced"),
+                 self.container.until_all_children_in_state("synced", timeout=5)]
+        self.assertEqual([wait.done() for wait in waits], [False] * 4)
+        self.container.remove_child_resource_client(self.children[2].name)
+        self.assertEqual((yield waits), [None] * 4)
+        # The end of one that has gone is not that of the others.
+        waiting = self.container.until_not_synced()
+        self.container.remove_child_resource_client(self.children[1].name)
+        self.set_states("synced", "disconnected")
+        yield gen.moment
+        self.assertFalse(waiting.done())
+        self.set_states("syncing")
+        self.assertIsNone((yield waiting))
+
+    @timewarp_test
+    def test_children_that_come_are_waited_for(self):
+        self.set_states("synced", "synced", "disconnected")
+        synced = [self.container.until_synced(), self.container.until_all_children_in_state("synced")]
+        new = self.add_child()
+        self.set_states("synced", "synced", "synced")
+        yield gen.moment
+        self.assertEqual([wait.done() for wait in synced], [False, False])
+        new._state.set_state("syncing")
+        not_synced = self.container.until_not_synced()
+        self.assertTrue(not_synced.done())
+        new._state.set_state("synced")
+        self.assertEqual((yield synced), [None, None])
+        # Children that are replaced come and go at the same time.
+        not_synced = self.container.until_not_synced()
+        self.assertFalse(not_synced.done())
+        disconnected = self.container.until_any_child_in_state("disconnected")
+        syncing = self.container.until_any_child_in_state("syncing", timeout=1)
+        self.assertIsNot(self.add_child(), new)
+        self.assertIsNone((yield not_synced))
+        self.assertTrue((yield disconnected))
+        yield self.set_ioloop_time(1)
+        with self.assertRaises(gen.TimeoutError):
+            yield syncing
 
     def test_no_such_state(self):
         self.assertRaises(ValueError, self.container.until_any_child_in_state, "bogus")

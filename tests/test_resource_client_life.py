@@ -82,6 +82,16 @@ class TestStart(ResourceTestCase):
         yield made.until_synced()
 
     @timewarp_test
+    def test_address_that_is_none(self):
+        for address, error in (("host:5000", ValueError), (("host",), ValueError), (None, TypeError)):
+            made = KATCPClientResource(dict(name="a-device", address=address))
+            with self.assertRaises(error) as caught:
+                made.start()
+            self.assertEqual(str(caught.exception),
+                             "The address of a-device must be (host, port), not %r" % (address,))
+            made.stop()
+
+    @timewarp_test
     def test_connecting_that_fails_is_logged(self):
         made = KATCPClientResource(dict(name="a-device", address=NOWHERE))
         factory = made.inspecting_client_factory

@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 from tornado import gen
 from tornado.testing import AsyncTestCase, gen_test
 
-from katcp import KatcpSyntaxError, Message, resource
+from katcp import KatcpSyntaxError, Message, compat, resource
 from katcp.core import AttrDict
 from katcp.resource_client import (
     KATCPClientResourceRequest, KATCPReply, ReplyWrappedInspectingClientAsync)
@@ -141,12 +141,26 @@ class TestWrappedRequest(InspectingTestCase):
             yield future
             order.append(name)
 
-        client.katcp_client.future_request = mock.Mock(wraps=client.katcp_client.future_request)
         wrapped = wait("wrapped", client.wrapped_request("watchdog"))
         plain = wait("plain", client.simple_request("watchdog"))
         yield [wrapped, plain]
         self.assertEqual(order, ["wrapped", "plain"])
+
+    @timewarp_test
+    def test_low_level_request_may_be_replaced(self):
+        client = yield self.synced_client(ReplyWrappedInspectingClientAsync)
+        client.katcp_client.future_request = mock.Mock(wraps=client.katcp_client.future_request)
+        reply = yield client.wrapped_request("watchdog")
+        self.assertTrue(reply.succeeded)
+        yield client.simple_request("watchdog")
         self.assertEqual(client.katcp_client.future_request.call_count, 2)
+        ours, client.katcp_client = client.katcp_client, mock.Mock()
+        client.katcp_client.future_request.return_value = compat.done_future((reply.reply, []))
+        try:
+            other = yield client.wrapped_request("watchdog")
+        finally:
+            client.katcp_client = ours
+        self.assertTrue(other.succeeded)
 
     def test_mocks(self):
         client = mock.Mock(spec_set=ReplyWrappedInspectingClientAsync)

@@ -33,7 +33,7 @@ class Client(object):
             return self.hold
         return compat.done_future(KATCPReply(*self._answer(args[0])))
 
-    def set_sampling_strategies(self, strategies):
+    def set_sampling_strategies(self, strategies, is_wanted=None):
         self.bulk.append(list(strategies.items()))
         return compat.done_future(dict((name, self._answer(name)) for name in strategies))
 

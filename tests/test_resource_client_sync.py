@@ -431,6 +431,29 @@ class TestStrategies(ResourceTestCase):
         yield setting
         self.assertEqual(made.sensor.sensor_49.value, 3)
 
+    @timewarp_test
+    def test_the_last_one_counts_however_many_wait_to_be_sent(self):
+        for number in range(100):
+            self.device.sensors[b"sensor.%02d" % number] = (b"", b"", b"integer")
+        made = yield self.synced_resource()
+        setting = made.set_sampling_strategies("sensor", "event")
+        yield [made.sensor.sensor_90.set_strategy("period", 1), setting]
+        self.assertEqual([line for line in self.device.samplings if line.startswith("sensor.90")],
+                         ["sensor.90 period 1.0"])
+        self.assertEqual(len(self.device.samplings), 100)
+        # The same goes for those that are set again with a new synchronisation.
+        del self.device.server.lines[:]
+        self.device.held.add("sensor-sampling")
+        self.device.interface_changed()
+        yield self.until(lambda: self.device.samplings)
+        made.set_sampling_strategy("sensor.91", "auto")
+        made.drop_sampling_strategy("sensor.92")
+        self.device.release()
+        yield made.until_synced()
+        self.assertEqual([line for line in self.device.samplings if line.startswith("sensor.9")],
+                         ["sensor.91 auto", "sensor.90 period 1.0"]
+                         + ["sensor.9%d event" % number for number in range(3, 10)])
+
 
 class TestBulkStrategies(ResourceTestCase):
     """Devices that take strategies for many sensors in one request."""
@@ -488,6 +511,20 @@ class TestBulkStrategies(ResourceTestCase):
         self.assertEqual(len(log.messages), 1)
         self.assertIn("sensor.13", log.messages[0])
         self.assertNotIn("sensor.12", log.messages[0])
+
+    @timewarp_test
+    def test_the_last_one_counts_when_a_list_is_refused(self):
+        self.device.refused.add(b"sensor.13")
+        made = yield self.synced_resource()
+        with LogRecorder("katcp.resource_client") as log:
+            setting = made.set_sampling_strategies("sensor", "event")
+            yield [made.sensor.sensor_14.set_strategy("auto"), setting]
+        lists = [line.split(" ")[0].split(",") for line in self.device.samplings if line.endswith(" event")]
+        self.assertEqual([len(names) for names in lists if "sensor.14" in names], [40])
+        self.assertIn("sensor.14 auto", self.device.samplings)
+        # That is nothing to be logged.
+        self.assertEqual(len(log.messages), 1)
+        self.assertNotIn("sensor.14", log.messages[0])
 
     @timewarp_test
     def test_a_single_one(self):

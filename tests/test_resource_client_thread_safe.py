@@ -15,6 +15,7 @@ from katcp.resource_client import (
     AttrMappingProxy, ClientGroup, IOLoopThreadWrapper, KATCPClientResource, KATCPClientResourceContainer,
     KATCPReply, ThreadSafeKATCPClientGroupWrapper, ThreadSafeKATCPClientResourceRequestWrapper,
     ThreadSafeKATCPClientResourceWrapper, ThreadSafeKATCPSensorWrapper, ThreadSafeMethodAttrWrapper)
+from tests.support.logs import LogRecorder
 from tests.support.resource_cases import SensingDevice
 
 # Seconds after which a test that hangs fails.
@@ -260,6 +261,11 @@ class TestContainer(ThreadSafeTestCase):
 
     def test_stopping(self):
         wrapper = self.container()
+        with LogRecorder() as log:
+            self.assertRaises(concurrent.futures.TimeoutError, wrapper.until_stopped, timeout=0.01)
+            # By then the other child has been late, too.
+            self.ioloop_wrapper.call_in_ioloop(tornado.gen.sleep, (0.01,), {})
+        self.assertEqual(log.messages, [])
         wrapper.stop()
         self.assertEqual(wrapper.until_stopped(), {"client_1": True, "client_2": True})
         self.assertFalse(wrapper.is_connected())

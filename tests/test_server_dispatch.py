@@ -426,6 +426,12 @@ class Live(Base):
             raise AsyncReply
         if outcome == b"wrong":
             raise gen.Return("no message")
+        if outcome == b"exit":
+            sys.exit(3)
+        if outcome == b"interrupt":
+            raise KeyboardInterrupt()
+        if outcome == b"nested":
+            yield self.request_coroutine(req, Message.request("coroutine", "exit"))
         raise gen.Return(req.make_reply(*msg.arguments))
 
     @gen.coroutine
@@ -591,12 +597,90 @@ class _LiveServer(ServerTests):
         self.assertTrue(self.client.ask(b"?interrupt")[0].startswith(b"!interrupt fail"))
         self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
 
+    def test_coroutines_that_would_end_the_loop(self):
+        with LogRecorder("katcp.ioloop_manager"):
+            for outcome, end in ((b"exit", b"SystemExit:\\_3\\n"), (b"interrupt", b"KeyboardInterrupt\\n"),
+                                 (b"nested", b"SystemExit:\\_3\\n")):
+                reply, = self.client.ask(b"?coroutine " + outcome)
+                self.assertTrue(reply.startswith(b"!coroutine fail Traceback"), reply)
+                self.assertTrue(reply.endswith(end), reply)
+                self.assertEqual(self.client.ask(b"?coroutine ok"), [b"!coroutine ok"])
+
+    def test_the_loop_ends_by_itself(self):
+        for end in (lambda: self.server.ioloop.stop(), lambda: sys.exit(3)):
+            with LogRecorder("katcp.ioloop_manager"):
+                self.server.ioloop.add_callback(end)
+                self.assertEqual(self.client.rest(), b"")
+                # Not only for the loop, but for the handler thread, too; and it need not be stopped.
+                self.server.join()
+            self.assertFalse(self.server.running())
+            self.assertIn("The ioloop of the server has ended: the server stops", self.log.messages)
+            self.assertIsNone(self.server.stop().result(0))
+            self.server.start(timeout=10)
+            self.client = self.connect(greeted=False)
+            self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
+
     def test_half_closed_client_gets_all_answers(self):
         self.client.send(b"?echo 1\n?coroutine ok\n?informs\n?echo 2\n?unfinished")
         self.client.shut_down_sending()
         self.assertEqual(self.client.rest().split(b"\n"), [
             b"!echo ok 1", b"!coroutine ok", b"#informs 0", b"#informs 1", b"#informs 2", b"!informs ok 3",
             b"!echo ok 2", b""])
+
+    def half_close(self, requests):
+        """Have the client send `requests`, and nothing more; wait until the device thinks that it is gone."""
+        gone = threading.Event()
+
+        def on_client_disconnect(conn, reason, connected):
+            self.assertEqual((reason, connected), ("Socket EOF", False))
+            gone.set()
+
+        self.server.on_client_disconnect = on_client_disconnect
+        self.client.send(requests)
+        self.client.shut_down_sending()
+        self.assertTrue(gone.wait(10))
+        self.server.sync_with_ioloop(timeout=10)
+
+    def answer(self, req, *args):
+        if self.concurrency[0]:
+            req.reply(*args)
+        else:
+            self.server.ioloop.add_callback(req.reply, *args)
+
+    def test_half_closed_client_gets_answers_that_come_later(self):
+        self.half_close(b"?later[1]\n?later-instance[2]\n?concurrent[3]\n?echo\n")
+        self.assertEqual(self.client.line(), b"!echo ok")
+        first, second, (req, future) = self.server.waiting
+        self.answer(first, "ok")
+        self.assertEqual(self.client.line(), b"!later[1] ok")
+        future.set_result(req.make_reply("ok"))
+        self.assertEqual(self.client.line(), b"!concurrent[3] ok")
+        self.server._server.call_from_thread(lambda: second.inform("nearly")).result(10)
+        self.answer(second, "ok")
+        self.assertEqual(self.client.rest(), b"#later-instance[2] nearly\n!later-instance[2] ok\n")
+
+    def test_half_closed_client_is_not_kept_for_ever(self):
+        with mock.patch("katcp.server.backend.HALF_CLOSED_TIMEOUT", 0.001):
+            self.half_close(b"?later\n")
+            self.assertEqual(self.client.rest(), b"")
+        with LogRecorder(self.server._logger.name):
+            self.answer(self.waiting(), "ok")
+            self.server.sync_with_ioloop(timeout=10)
+
+    def test_half_closed_client_of_whom_nobody_thinks(self):
+        self.client.send(b"?later\n")
+        self.waiting()
+        self.assertEqual(self.client.ask(b"?echo"), [b"!echo ok"])
+        self.half_close(b"?echo 2\n")
+        self.assertEqual(self.client.rest(), b"!echo ok 2\n")
+
+    def test_stop_does_not_wait_for_half_closed_clients(self):
+        self.half_close(b"?later\n")
+        req = self.waiting()
+        self.server.stop().result(10)
+        self.assertEqual(self.client.rest(), b"")
+        self.assertEqual(self.server._server._half_closed, {})
+        del req
 
     def test_pipelined_requests(self):
         count = 5000

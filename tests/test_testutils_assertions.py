@@ -112,6 +112,9 @@ class TestTestUtilMixin(unittest.TestCase):
         self.case._assert_msgs_length(self.msgs, 2)
         self.assert_fails("Too few messages received.", self.case._assert_msgs_length, self.msgs, 3)
         self.assert_fails("Too many messages received.", self.case._assert_msgs_length, self.msgs, 1)
+        self.case.longMessage = True
+        self.assert_fails("2 != 3", self.case._assert_msgs_length, self.msgs, 3)
+        self.assert_fails("2 != 1", self.case._assert_msgs_length, self.msgs, 1)
 
     def test_equal(self):
         texts = (r"#help watchdog A\_text", "!help ok 1")

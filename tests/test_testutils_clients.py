@@ -10,7 +10,8 @@ from katcp.kattypes import Float, Int, request, return_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.sensor import Sensor
-from katcp.testutils import BlockingTestClient, DeviceTestServer, start_thread_with_cleanup
+from katcp.testutils import (BlockingTestClient, DeviceTestServer, call_in_ioloop,
+                             start_thread_with_cleanup)
 from tests.support import mock
 
 NOT_ENGLISH = u"\xfcber".encode("utf-8")
@@ -97,6 +98,19 @@ class TestMessages(ClientCase):
                          ["!watchdog ok", "!watchdog ok", "!help[5] ok 1"])
         self.assertIs(BlockingTestClient.raw_send.make_threadsafe, True)
         self.assertTrue(self.client.threadsafe)
+
+    def test_raw_send_takes_other_kinds_of_bytes(self):
+        recorder = self.client.message_recorder(replies=True, informs=False)
+        self.client.raw_send(bytearray(b"?watchdog[1]\n"))
+        self.client.raw_send(memoryview(b"?watchdog[2]\n"))
+        self.assertEqual([str(msg) for msg in recorder.get_msgs(min_number=2, timeout=10)],
+                         ["!watchdog[1] ok", "!watchdog[2] ok"])
+
+    def test_raw_send_takes_no_text(self):
+        with self.assertRaises(TypeError):
+            call_in_ioloop(self.client.ioloop, self.client.raw_send, u"?watchdog\n")
+        # The loop is not caught in an attempt to send it.
+        self.client.assert_request_succeeds("watchdog")
 
     def test_raw_send_before_start(self):
         with self.assertRaises((AttributeError, RuntimeError)):
@@ -237,6 +251,9 @@ class TestAssertingSensors(ClientCase):
         self.assert_fails("100% bad", check, "an.int", "4", msg="100% bad")
         self.assert_fails("100% bad: '3'", check, "an.int", "4", msg="100% bad: %r")
         self.assert_fails("(1, 2)", check, "an.int", "4", msg="%r", sensortype=lambda raw: (1, 2))
+        # The message is about the value, of which there is nothing to complain here.
+        self.assert_fails("Status of sensor 'an.int' is 'nominal'. Expected 'warn'.",
+                          check, "an.int", "3", msg="The value is %r", status="warn")
 
     def test_status_equals(self):
         check = self.client.assert_sensor_status_equals
@@ -345,6 +362,9 @@ class TestInterfaces(ClientCase):
         self.assert_fails(text, self.client.test_sensor_list,
                           [("an.int", "An Integer.", "count", "integer", -5, 6)] + self.sensors[1:4]
                           + [("a.bool", "Other.", "", "boolean")])
+        self.assert_fails("('an.int', 'An Integer.', 'count', 'integer', '-5', '5.5')",
+                          self.client.test_sensor_list,
+                          [("an.int", "An Integer.", "count", "integer", -5, 5.5)] + self.sensors[1:])
         self.device.break_sensor_list = "Broken"
         self.assert_fails("Could not retrieve sensor list: Broken", self.client.test_sensor_list, [])
 

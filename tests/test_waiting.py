@@ -132,7 +132,9 @@ class TestWhatIsLeftBehind(WaitingTestCase):
             waits = []
             for _ in range(10):
                 other = compat.new_future(self.io_loop)
-                winner = until_any(long_lived, until_any(long_lived, timeout=5), other)
+                winner = until_any(long_lived, until_any(long_lived, timeout=5), other,
+                                   until_some(long_lived, other, done_at_least=1),
+                                   until_some(long_lived, timeout=5))
                 waits.append(weakref.ref(winner))
                 other.set_result(None)
                 yield winner

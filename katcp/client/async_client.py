@@ -7,7 +7,7 @@ import sys
 
 from katcp import compat
 from katcp.client.device_client import DeviceClient, log
-from katcp.client.pending import DeadlineQueue, PendingRequests
+from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
@@ -23,11 +23,6 @@ _STOPPED = "Client stopped before reply was received"
 _CLOSED = "Connection closed before reply was received"
 
 _NOTHING = (None, None, None, None, None)
-
-
-def _resolve_request(future, informs, reply):
-    if not future.done():  # nobody may want it any more
-        future.set_result((reply, informs))
 
 
 def failure_reply(request, text):
@@ -68,7 +63,7 @@ class AsyncClient(DeviceClient):
     def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
         self._request_timeout = timeout
         self._pending = PendingRequests()
-        self._async_queue = self._pending.queue
+        self._async_queue = self._ids_in_use = self._pending.queue
         self._async_id_stack = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._is_deadline_pending)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
@@ -127,7 +122,7 @@ class AsyncClient(DeviceClient):
                 msg.mid = key
             else:
                 key = (key,)
-        handle = None if timeout is None else self._deadlines.add(self._ioloop, timeout, key)
+        handle = None if timeout is None else Deadline((None, None, key, None))
         entry = (msg, reply_cb, inform_cb, user_data, handle)
         if self._stream is not None:
             # While others are pending there is likely to be more to send along with this.
@@ -135,6 +130,9 @@ class AsyncClient(DeviceClient):
         try:
             pending.add(key, entry)
             self.send_request(msg)
+            # Now that the server has something to do; whoever answers at once needs no deadline.
+            if handle is not None and pending.queue.get(key) is entry:
+                self._deadlines.add(handle, self._ioloop, timeout)
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:
@@ -162,26 +160,39 @@ class AsyncClient(DeviceClient):
         """
         if get_thread_ident() != self.ioloop_thread_id:
             return self._future_request_from_thread(msg, timeout, use_mid)
-        future = compat.new_future(self._ioloop)
+        return self._request_for(compat.new_plain_future(self._ioloop), msg, timeout, use_mid)
+
+    def linked_request(self, msg, timeout=None, use_mid=None):
+        """Do what `future_request` does, for callers whose own futures follow the returned one.
+
+        It tells them at once (see `katcp.linked_futures`), and is slower to wait for.
+        """
+        if get_thread_ident() != self.ioloop_thread_id or self._future_request_is_overridden():
+            return self.future_request(msg, timeout, use_mid)
+        return self._request_for(compat.new_future(self._ioloop), msg, timeout, use_mid)
+
+    def _request_for(self, future, msg, timeout, use_mid):
+        """Send a request and have `future` resolved with the answer; return it."""
         informs = []
+
+        def resolve(reply):
+            if not future.done():  # nobody may want it any more
+                future.set_result((reply, informs))
+
         try:
-            self.callback_request(msg, functools.partial(_resolve_request, future, informs), informs.append,
-                                  None, timeout, use_mid)
+            self.callback_request(msg, resolve, informs.append, None, timeout, use_mid)
         except Exception:
             compat.fail(future, sys.exc_info())
         return future
 
     def _future_request_from_thread(self, msg, timeout, use_mid):
-        future = compat.ThreadsafeFuture()
-        informs = []
         try:
             self._check_started("future_request")
             if not self.threadsafe:
                 self._check_loop_thread("future_request")
-            self.callback_request(msg, reply_cb=functools.partial(_resolve_request, future, informs),
-                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
         except Exception:
             return compat.failed_future(sys.exc_info())
+        future = self._request_for(compat.ThreadsafeFuture(), msg, timeout, use_mid)
         self._loop_waits.watch(future)
         return future
 
@@ -298,6 +309,9 @@ class AsyncClient(DeviceClient):
                 pending.remove(key)
         else:
             entry = pending.take(msg)
+            if not pending.queue and self._stream is not None:
+                # Whoever made this request is likely to make the next one.
+                self._stream.wake_at_once()
         if entry is None or entry[1] is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
         else:
@@ -389,16 +403,6 @@ class AsyncClient(DeviceClient):
             self._fail_waiting_requests(_CLOSED)
 
     # --- the table of pending requests -----------------------------------------------------------
-
-    def _next_id(self):
-        """Return the next message id that no pending request has."""
-        # Not by way of super: that is called once for each request.
-        mid = DeviceClient._next_id(self)
-        queue = self._async_queue
-        if queue:
-            while mid in queue or (mid,) in queue:
-                mid = DeviceClient._next_id(self)
-        return mid
 
     def _push_async_request(self, msg_id, request, reply_cb, inform_cb, user_data, timeout_handle):
         """Note down a request that is going to be sent."""

@@ -109,6 +109,9 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     # Kept for those who set it; the connection itself sees to it that the loop gets its turns.
     MAX_LOOP_LATENCY = 0.03
 
+    # Message ids, and 1-tuples of them, that new requests may not have.
+    _ids_in_use = ()
+
     def __init__(self, host, port, tb_limit=20, logger=log, auto_reconnect=True):
         self._bindaddr = (host or "0.0.0.0", port)
         self._tb_limit = tb_limit
@@ -260,14 +263,17 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         return mid
 
     def _next_id(self):
-        """Return the next message id as bytes, within the range that the protocol allows."""
+        """Return the next free message id as bytes, within the range that the protocol allows."""
         if get_thread_ident() != self.ioloop_thread_id:
             self._check_loop_thread("_next_id")
-        number = self._last_msg_id + 1
-        if number > MAX_MSG_ID:
-            number = 1
-        self._last_msg_id = number
-        return b"%d" % number
+        number = self._last_msg_id
+        in_use = self._ids_in_use
+        while True:
+            number = number % MAX_MSG_ID + 1
+            mid = b"%d" % number
+            if not in_use or mid not in in_use and (mid,) not in in_use:
+                self._last_msg_id = number
+                return mid
 
     # --- connecting ------------------------------------------------------------------------------
 

@@ -117,6 +117,8 @@ class Deadline(list):
     ``ioloop.remove_timeout`` like the handle of a timer; but there is no need to.
     """
 
+    __slots__ = ()
+
     def cancel(self):
         """Never let it pass."""
         self[2] = None
@@ -124,7 +126,8 @@ class Deadline(list):
     def __setattr__(self, name, value):
         if name == "callback" and value is None:  # how poll-based loops cancel a timer
             self.cancel()
-        super(Deadline, self).__setattr__(name, value)
+        else:
+            super(Deadline, self).__setattr__(name, value)
 
 
 class DeadlineQueue(object):
@@ -153,22 +156,30 @@ class DeadlineQueue(object):
         # When the latest deadline was added.
         self._latest = None
 
-    def add(self, ioloop, timeout, key):
-        """Return a new Deadline, `timeout` seconds from now by the clock of `ioloop`."""
+    def add(self, deadline, ioloop, timeout):
+        """Let a new Deadline pass `timeout` seconds from now, by the clock of `ioloop`.
+
+        Parameters
+        ----------
+        deadline : Deadline
+            Only the key need be in it.
+        ioloop : tornado IOLoop
+        timeout : float
+        """
         now = ioloop.time()
         if self._latest is not None and now < self._latest:
             self._clock_was_set_back(ioloop, now)
         self._latest = now
         self._serial += 1
-        deadline = Deadline((now + timeout, self._serial, key, now))
+        when = now + timeout
+        deadline[0], deadline[1], deadline[3] = when, self._serial, now
         heap = self._heap
         if len(heap) >= self._spare:
             self._drop_answered()
             heap = self._heap
         heapq.heappush(heap, deadline)
-        if self._timer is None or deadline[0] < self._timer_time:
-            self._arm(ioloop, deadline[0], max(0, timeout))
-        return deadline
+        if self._timer is None or when < self._timer_time:
+            self._arm(ioloop, when, max(0, timeout))
 
     def clear(self):
         """Drop all deadlines."""

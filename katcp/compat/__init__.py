@@ -1,7 +1,7 @@
 """Every difference between Python 2 and 3, and between tornado 4.5, 5.1 and 6.
 
 No other package of the library asks for a version.  Rooms: `versions`, `strings`, `language`, `futures`,
-`loops` and, where there is asyncio, `tolerant_loop`.
+`coroutine_exits`, `loops`, `next_turn` and, where there is asyncio, `tolerant_loop`.
 
 The string helpers are public (:func:`ensure_native_str`, :func:`byte_chars`, :func:`is_bytes`,
 :func:`is_text`).  Throughout the documentation *native string* means ``str``: a byte string on
@@ -23,8 +23,11 @@ from katcp.compat.futures import (  # noqa: F401
     AnyCancelledError, AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture,
     GenTimeoutError, LoopFuture, ThreadsafeFuture, TornadoFuture, add_loop_callback,
     add_threadsafe_callback, as_future, copy_outcome, coroutine, done_future, fail, failed_future,
-    finished_copy, future_exc_info, is_awaitable, is_future, new_future, remove_done_callback, resolve,
-    was_cancelled)
+    finished_copy, future_exc_info, is_awaitable, is_future, new_future, new_plain_future,
+    remove_done_callback, resolve, was_cancelled)
+from katcp.compat.coroutine_exits import fail_coroutines  # noqa: F401
+from katcp.compat.next_turn import next_turn_of  # noqa: F401
 from katcp.compat.loops import (  # noqa: F401
-    add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop, ioloop_is_closed,
-    ioloop_is_running, make_ioloop_current, new_ioloop, running_ioloop, runs_in_this_thread)
+    AsyncIOLoop, add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop,
+    ioloop_is_closed, ioloop_is_running, make_ioloop_current, new_ioloop, ready_to_run_again,
+    running_ioloop, runs_in_this_thread)

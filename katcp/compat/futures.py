@@ -184,6 +184,16 @@ if ON_ASYNCIO:
             A subclass of `LoopFuture` to make instead.
         """
         return cls(loop=ioloop.asyncio_loop)
+
+    if TORNADO_MAJOR == 5:
+        new_plain_future = new_future
+    else:
+        def new_plain_future(ioloop):
+            """Return a new pending future of asyncio's own class: the fastest to await.
+
+            For users alone: it tells our futures as late as everybody else (see `LoopFuture`).
+            """
+            return ioloop.asyncio_loop.create_future()
 else:
     class LoopFuture(_FollowedFuture, TornadoFuture):
         """A future that belongs to a loop, and tells its followers at once (see `new_future`)."""
@@ -247,6 +257,8 @@ else:
         future = cls()
         future._loop = ioloop
         return future
+
+    new_plain_future = new_future
 
 
 def done_future(result=None, exception=None):

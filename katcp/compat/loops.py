@@ -15,19 +15,24 @@ if not PY2:
     import asyncio
 
 if PY2:
+    # There is none to look for on Python 2.
+    AsyncIOLoop = None
+
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop."""
         return tornado.ioloop.IOLoop(make_current=False)
 else:
+    from tornado.platform.asyncio import AsyncIOLoop
+
     if ON_ASYNCIO:
         from katcp.compat import tolerant_loop
-        from katcp.compat.tolerant_loop import TolerantIOLoop as AsyncIOLoop
+        _NewIOLoop = tolerant_loop.TolerantIOLoop
     else:
-        from tornado.platform.asyncio import AsyncIOLoop
+        _NewIOLoop = AsyncIOLoop
 
     def new_ioloop():
         """Return a new IOLoop that is nobody's current loop (an asyncio one on Python 3)."""
-        return AsyncIOLoop(make_current=False)
+        return _NewIOLoop(make_current=False)
 
 
 def asyncio_loop_of(ioloop):
@@ -126,6 +131,12 @@ def ioloop_is_running(ioloop):
     if asyncio_loop is not None:
         return asyncio_loop.is_running() is True
     return getattr(ioloop, "_running", False) is True
+
+
+def ready_to_run_again(ioloop):
+    """Have a loop that an exception has ended forget that it was running; in the thread that ran it."""
+    if asyncio_loop_of(ioloop) is None:
+        ioloop._running = False  # the loops of tornado 4.5, and 5.1 on Python 2, leave it set
 
 
 def ioloop_is_closed(ioloop):

@@ -43,6 +43,9 @@ class FakeConnection(object):
     def start_reading(self, on_line, on_overflow=None):
         pass
 
+    def wake_at_once(self):
+        pass
+
     def flush(self):
         pass
 

@@ -402,6 +402,10 @@ class FakeKATCPClientResourceContainerManager(object):
         """Give the device of a child more sensors; see `FakeInspectingClientManager.add_sensors`."""
         self.child_managers[child_name].add_sensors(sensor_infos)
 
+    def remove_sensors(self, child_name, names):
+        """Take sensors away; see `FakeInspectingClientManager.remove_sensors`."""
+        self.child_managers[child_name].remove_sensors(names)
+
     def set_sensor_reading(self, child_name, name, value, status=Sensor.NOMINAL, timestamp=None):
         """Give a sensor a reading; see `FakeInspectingClientManager.set_sensor_reading`."""
         self.child_managers[child_name].set_sensor_reading(name, value, status, timestamp)
@@ -413,3 +417,15 @@ class FakeKATCPClientResourceContainerManager(object):
     def add_request_handlers_dict(self, child_name, rh_dict):
         """Add requests; see `FakeInspectingClientManager.add_request_handlers_dict`."""
         self.child_managers[child_name].add_request_handlers_dict(rh_dict)
+
+    def remove_request_handlers(self, child_name, names):
+        """Take requests away; see `FakeInspectingClientManager.remove_request_handlers`."""
+        self.child_managers[child_name].remove_request_handlers(names)
+
+    def disconnect(self, child_name):
+        """Have the device of a child go away; see `FakeInspectingClientManager.disconnect`."""
+        self.child_managers[child_name].disconnect()
+
+    def reconnect(self, child_name):
+        """Have the device of a child come back."""
+        self.child_managers[child_name].reconnect()

@@ -70,8 +70,9 @@ def split(names, parts=PARTS_OF_REFUSED):
 class _BulkRequest(object):
     """Sends the requests for a number of strategies, and collects the replies."""
 
-    def __init__(self, client, groups, timeout):
+    def __init__(self, client, groups, timeout, is_wanted):
         self._client = client
+        self._is_wanted = is_wanted
         self._ioloop = client._calling_ioloop()
         self._timeout = timeout
         self._to_send = collections.deque(groups)
@@ -87,6 +88,10 @@ class _BulkRequest(object):
         self._sending = True
         while self._to_send and self._outstanding < MAX_OUTSTANDING:
             names, strategy = self._to_send.popleft()
+            if self._is_wanted is not None:
+                names = [name for name in names if self._is_wanted(name)]
+                if not names:
+                    continue
             request = Message.request("sensor-sampling", ",".join(names), *strategy)
             sent_at = self._ioloop.time()
             answer = self._client.katcp_client.future_request(request, timeout=self._timeout)
@@ -130,7 +135,7 @@ class BulkSampling(object):
     It needs from the rest of the client: ``katcp_client``, ``_calling_ioloop``, ``is_connected``.
     """
 
-    def set_sampling_strategies(self, strategies, timeout=5.0):
+    def set_sampling_strategies(self, strategies, timeout=5.0, is_wanted=None):
         """Set the sampling strategies of any number of sensors, in as few round trips as possible.
 
         See section 7.1 of the guidelines.
@@ -142,6 +147,10 @@ class BulkSampling(object):
             ``("event-rate", 1, 10)``.
         timeout : float, optional
             Seconds for each request.
+        is_wanted : callable, optional
+            ``is_wanted(name)``, with a native string, is asked right before each request that is about a
+            sensor.  If it returns false, because something else was set while this had to wait for the
+            device, the sensor is left out of the request, and of the result unless it is there already.
 
         Returns
         -------
@@ -164,6 +173,6 @@ class BulkSampling(object):
             groups = group_strategies(strategies.items())
         else:
             groups = [([name], strategy) for name, strategy in strategies.items()]
-        bulk_request = _BulkRequest(self, groups, timeout)
+        bulk_request = _BulkRequest(self, groups, timeout, is_wanted)
         bulk_request.send()
         return bulk_request.future

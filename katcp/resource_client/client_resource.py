@@ -323,13 +323,23 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         Returns at once.  To be called in the thread of the loop, before or after the loop is started; if the
         loop was set (`set_ioloop`), any thread will do.  After a `stop` the resource can be started again.
         Nothing happens if it is started already.
+
+        Raises
+        ------
+        ValueError or TypeError
+            If the address is no pair of host and port.
         """
         if self._started:
             self._logger.warning("%r is started already", self)
             return
+        try:
+            # Of "host:port" the first two characters would do, too, and never be connected to.
+            host, port = self._address
+        except (TypeError, ValueError) as exc:
+            raise type(exc)("The address of %s must be (host, port), not %r"
+                            % (self.name, self._address))
         previous = self.__dict__.get("_inspecting_client")
-        client = self._inspecting_client = self.inspecting_client_factory(
-            self.host, self.port, self._ioloop_set_to)
+        client = self._inspecting_client = self.inspecting_client_factory(host, port, self._ioloop_set_to)
         self._started, self._connecting = True, False
         if previous is not None:
             # It may still be on its way to its end.

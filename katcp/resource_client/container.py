@@ -18,7 +18,7 @@ from katcp.resource_client.exposure import identifier_of
 from katcp.resource_client.futures import transform_future, wait_coroutine
 from katcp.resource_client.groups import ClientGroup
 from katcp.resource_names import escape_name
-from katcp.waiting import until_any, until_some
+from katcp.waiting import AsyncEvent, future_timeout_manager, until_any, until_some
 
 log = logging.getLogger("katcp.resource_client")
 
@@ -30,7 +30,7 @@ class ChildFutures(dict):
     """
 
     def __await__(self):
-        return gen.multi(dict(self)).__await__()
+        return gen.multi(dict(self), quiet_exceptions=gen.TimeoutError).__await__()
 
 
 class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResource):
@@ -88,6 +88,8 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         self.ioloop = compat.current_ioloop()
         self._children = AttrDict()
         self._groups = AttrDict()
+        # Set when a child comes or goes; then there is another one for the next time.
+        self._children_changed = AsyncEvent()
         super(KATCPClientResourceContainer, self).__init__()
         self._init_resources()
         self._init_groups()
@@ -133,7 +135,16 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
     def _init_resources(self):
         """Make the children."""
         for name, spec in sorted(self._resources_spec["clients"].items()):
-            self._children[escape_name(name)] = self._new_child(name, spec)
+            self._keep("client", self._children, name, self._new_child(name, spec))
+
+    def _keep(self, kind, items, name, item):
+        """Keep a child or a group under the identifier of its name."""
+        identifier = escape_name(name)
+        known = dict.get(items, identifier)
+        if known is not None and known.name != name:
+            self._logger.warning("The %ss %s and %s of %s have the same identifier, %s: only %s is there",
+                                 kind, known.name, name, self._name, identifier, name)
+        items[identifier] = item
 
     def _new_child(self, name, spec):
         spec = dict(spec)
@@ -159,7 +170,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
     def _init_groups(self):
         """Make the groups."""
         for name, client_names in sorted(self._resources_spec["groups"].items()):
-            self._groups[escape_name(name)] = self._new_group(name, client_names)
+            self._keep("group", self._groups, name, self._new_group(name, client_names))
 
     def _new_group(self, name, client_names):
         return ClientGroup(name, [self._children[identifier_of(client_name)] for client_name in client_names])
@@ -180,7 +191,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         """
         group = self._new_group(group_name, group_client_names)
         self._resources_spec["groups"][group_name] = list(group_client_names)
-        self._groups[escape_name(group_name)] = group
+        self._keep("group", self._groups, group_name, group)
 
     def add_child_resource_client(self, res_name, res_spec):
         """Add a child and start it.
@@ -198,11 +209,11 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         """
         child = self._new_child(res_name, res_spec)
         previous = dict.get(self._children, escape_name(res_name))
+        self._keep("client", self._children, res_name, child)
+        child.set_ioloop(self._loop_to_use())
+        self._note_other_children()
         if previous is not None:
             self._let_go(previous, child)
-        self._children[escape_name(res_name)] = child
-        self._mark_dirty("req", "sensor")
-        child.set_ioloop(self._loop_to_use())
         child.start()
         return child
 
@@ -225,9 +236,15 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
             If there is no such child.
         """
         child = self._children.pop(identifier_of(res_name))
+        self._note_other_children()
         self._let_go(child, None)
-        self._mark_dirty("req", "sensor")
         return child
+
+    def _note_other_children(self):
+        # Who waits for the children looks again at once: before one that has gone is stopped.
+        self._mark_dirty("req", "sensor")
+        changed, self._children_changed = self._children_changed, AsyncEvent()
+        changed.set()
 
     def _let_go(self, child, replacement):
         self._former_children.add(child)
@@ -296,6 +313,8 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
     def until_synced(self, timeout=None):
         """Wait until all children are synced, at the same time.
 
+        This, like the other waits here, is about the children there are, not those there were when it began.
+
         Parameters
         ----------
         timeout : float, optional
@@ -311,10 +330,10 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         deadline = time() + timeout if timeout else None
         while True:
             synced = [child.until_synced(timeout) for child in dict.values(self._children)]
-            all_at_once = all([future.done() for future in synced])
-            yield until_some(*synced)
-            if all_at_once:
+            if all([future.done() for future in synced]):
+                yield until_some(*synced)
                 return
+            yield until_any(until_some(*synced), self._children_changed.until_set())
             # Those that were synced first may not be any more.
             if timeout:
                 timeout = max(deadline - time(), 0.001)
@@ -333,9 +352,8 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
             Resolves with None; is done already if there is one.  Fails with ``tornado.gen.TimeoutError``
             when the time is up.
         """
-        return transform_future(_nothing, until_any(
-            *[child.until_not_synced() for child in dict.values(self._children)],
-            timeout=timeout, ioloop=self._ioloop_set_to))
+        return transform_future(
+            _nothing, self._until_any_child(lambda child: child.until_not_synced(), timeout))
 
     def until_any_child_in_state(self, state, timeout=None):
         """Wait until any child is in a state.
@@ -357,8 +375,27 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         ValueError
             At once, if there is no such state.
         """
-        return until_any(*[child.until_state(state) for child in dict.values(self._children)],
-                         timeout=timeout, ioloop=self._ioloop_set_to)
+        return self._until_any_child(lambda child: child.until_state(state), timeout)
+
+    def _until_any_child(self, wait_for, timeout):
+        """Return a future of the first result of ``wait_for(child)``, whatever children come and go."""
+        waits = self._wait_for_each(wait_for)
+        if any([wait.done() for wait in waits]):
+            return until_any(*waits)
+        return self._until_first(waits, wait_for, timeout)
+
+    def _wait_for_each(self, wait_for):
+        return [wait_for(child) for child in dict.values(self._children)]
+
+    @wait_coroutine
+    def _until_first(self, waits, wait_for, timeout):
+        in_time = future_timeout_manager(timeout, self._ioloop_set_to)
+        while True:
+            changed = self._children_changed.until_set()
+            result = yield in_time(until_any(*(waits + [changed])))
+            if not changed.done():
+                raise gen.Return(result)
+            waits = self._wait_for_each(wait_for)
 
     @wait_coroutine
     def until_all_children_in_state(self, state, timeout=None):
@@ -377,7 +414,17 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
             Resolves with None.  Fails with ``tornado.gen.TimeoutError`` when the time is up, with
             ValueError if there is no such state.
         """
-        yield until_some(*[child.until_state(state, timeout) for child in dict.values(self._children)])
+        in_time = None
+        waits = {}
+        while True:
+            # Those that have been in that state need not be once more.
+            waits = dict((child, waits.get(child) or child.until_state(state))
+                         for child in dict.values(self._children))
+            if all([wait.done() for wait in waits.values()]):
+                yield until_some(*waits.values())
+                return
+            in_time = in_time or future_timeout_manager(timeout, self._ioloop_set_to)
+            yield in_time(until_any(until_some(*waits.values()), self._children_changed.until_set()))
 
     def wait(self, sensor_name, condition_or_value, timeout=5):
         """Not available here: wait for a sensor of a child.

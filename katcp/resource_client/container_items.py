@@ -19,20 +19,30 @@ class _Aggregate(object):
     """The items of one kind."""
 
     def __init__(self):
-        # None when they have changed.
-        self.items = None
-        # How many there were of each child.
-        self._sizes = None
+        # How often something has changed.
+        self._changes = 0
+        # The items; how many there were of each child; and the number of changes when they were made.
+        self._made = None, None, None
+
+    @property
+    def dirty(self):
+        """Whether something has changed since the items were made."""
+        return self._made[2] != self._changes
+
+    def mark_dirty(self):
+        """Take note of a change."""
+        self._changes += 1
 
     def get(self, make, children, attr):
         """Return the items, as made by ``make(attr)`` if they are not up to date."""
+        # Counted before: other threads read as well, and what changes meanwhile may not be in what is made.
+        changes = self._changes
         # Children tell of changes.  To look as well is for the sake of those who add items by hand.
         sizes = [(name, id(child), len(getattr(child, attr))) for name, child in dict.items(children)]
-        items = self.items
-        if items is None or sizes != self._sizes:
-            self._sizes = sizes
-            items = self.items = make(attr)
-        return items
+        made = self._made
+        if made[1:] != (sizes, changes):
+            made = self._made = make(attr), sizes, changes
+        return made[0]
 
 
 class ContainerItems(object):
@@ -81,7 +91,7 @@ class ContainerItems(object):
 
     @property
     def _children_dirty(self):
-        return any(aggregate.items is None for aggregate in self._aggregates.values())
+        return any(aggregate.dirty for aggregate in self._aggregates.values())
 
     @_children_dirty.setter
     def _children_dirty(self, dirty):
@@ -90,7 +100,7 @@ class ContainerItems(object):
 
     def _mark_dirty(self, *attrs):
         for attr in attrs:
-            self._aggregates[attr].items = None
+            self._aggregates[attr].mark_dirty()
 
     def _child_add_requests(self, child, sensor_keys):
         """What a child calls when it has got requests."""

@@ -5,6 +5,7 @@ from __future__ import absolute_import, division, print_function
 import sys
 
 from katcp import compat
+from katcp.client import AsyncClient
 from katcp.inspecting.client import InspectingClientAsync
 from katcp.message import Message
 from katcp.resource_client.futures import transform_future
@@ -56,7 +57,10 @@ class ReplyWrappedInspectingClientAsync(InspectingClientAsync):
         """
         try:
             msg = Message.request(request, *args, mid=kwargs.get("mid"))
-            answer = self.katcp_client.future_request(msg, kwargs.get("timeout"), kwargs.get("use_mid"))
+            client = self.katcp_client
+            # Others than ours may only have what there has always been.
+            send = client.linked_request if isinstance(client, AsyncClient) else client.future_request
+            answer = send(msg, kwargs.get("timeout"), kwargs.get("use_mid"))
         except Exception:
             return compat.failed_future(sys.exc_info())
         return transform_future(self.reply_wrapper, answer)

@@ -23,6 +23,9 @@ log = logging.getLogger("katcp.resource_client")
 # How many sensors are named in one message of the log.
 LOGGED_NAMES = 10
 
+# What becomes of a strategy that has not been sent when another one is set.
+_SUPERSEDED = "Another strategy was set, or this one dropped, before it was sent"
+
 
 class KATCPClientResourceSensorsManager(object):
     """Implementation of `KATCPSensorsManager` on an inspecting client.
@@ -270,8 +273,14 @@ class KATCPClientResourceSensorsManager(object):
         """Send the normalised strategies of sensors; return a future of a dict of results."""
         if not strategies:
             return compat.done_future({})
+
+        def is_wanted(sensor_name):
+            # Requests wait for one another.  Meanwhile users may set something else, and that counts.
+            return self._strategy_cache.get(sensor_name) == strategies.get(sensor_name)
+
         try:
-            answers = compat.as_future(self._inspecting_client.set_sampling_strategies(strategies))
+            answers = compat.as_future(
+                self._inspecting_client.set_sampling_strategies(strategies, is_wanted=is_wanted))
         except Exception:
             answers = compat.failed_future(sys.exc_info())
         return derive(functools.partial(self._outcomes, strategies), answers, always=True)
@@ -286,6 +295,9 @@ class KATCPClientResourceSensorsManager(object):
             self._log_failures(list(strategies), text)
             return dict((sensor_name, (False, text)) for sensor_name in strategies)
         for sensor_name, strategy in strategies.items():
+            if sensor_name not in answers:
+                results[sensor_name] = (False, _SUPERSEDED)
+                continue
             reply, informs = answers[sensor_name]
             if reply.reply_ok():
                 results[sensor_name] = (True, strategy)

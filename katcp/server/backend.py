@@ -36,6 +36,11 @@ ACCEPT_BATCH = 64
 
 # When the process has run out of files: seconds until the next attempt to accept clients.
 ACCEPT_RETRY = 1.0
+
+# A client that closes its sending side, and may be there to read, has so many seconds to get what is
+# answered later.
+HALF_CLOSED_TIMEOUT = 30.0
+
 _OUT_OF_FILES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 _NOBODY_THERE = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
 
@@ -98,7 +103,7 @@ class KATCPServer(Sending):
         self._tb_limit = tb_limit
         self._logger = logger
         self._daemonic = False
-        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self._ioloop_manager = self._new_manager()
         self.ioloop = None
         self.ioloop_thread_id = None
         self._running = threading.Event()
@@ -108,12 +113,16 @@ class KATCPServer(Sending):
         self._state_lock = threading.Lock()
         self._state = _STOPPED
         self._stop_future = None
+        # The future of the orderly end, once that has begun.
+        self._uninstalled = None
         self._has_run = False
         self._listener = None
         self._accept_timer = None
         self._max_msg_size = self.MAX_MSG_SIZE
         # LineConnection -> ClientConnection
         self._connections = {}
+        # LineConnection -> timer, of clients that closed their sending side and have replies due.
+        self._half_closed = {}
 
     # --- configuration and state -----------------------------------------------------------------
 
@@ -142,7 +151,7 @@ class KATCPServer(Sending):
         """
         if self._state != _STOPPED:
             raise RuntimeError("IOLoop instance already set")
-        self._ioloop_manager = IOLoopManager(managed_default=True)
+        self._ioloop_manager = self._new_manager()
         self._ioloop_manager.setDaemon(self._daemonic)
         self._ioloop_manager.set_ioloop(ioloop, managed=False)
 
@@ -229,6 +238,7 @@ class KATCPServer(Sending):
         if self._state != _PREPARED:
             self.prepare()
         self._stopped.clear()
+        self._uninstalled = None
         self._state = _STARTED
         self._has_run = True
         self._ioloop_manager.start()
@@ -288,6 +298,11 @@ class KATCPServer(Sending):
         if timeout:
             self._stopped.wait(max(0, timeout - (default_timer() - start)))
 
+    def _new_manager(self):
+        manager = IOLoopManager(managed_default=True)
+        manager.on_loop_end = self._loop_ended
+        return manager
+
     def _bind_socket(self, bindaddr):
         """Return a listening socket; all in the calling thread, so that the port is known at once."""
         host = bindaddr[0]
@@ -308,8 +323,13 @@ class KATCPServer(Sending):
         self._start_accepting()
         self._running.set()
 
-    @gen.coroutine
     def _uninstall(self):
+        if self._uninstalled is None:
+            self._uninstalled = self._uninstall_once()
+        return self._uninstalled
+
+    @gen.coroutine
+    def _uninstall_once(self):
         self._close_listener()
         try:
             # All at once: one that is stuck must not keep the others waiting.
@@ -321,13 +341,32 @@ class KATCPServer(Sending):
         except Exception:
             self._logger.exception("Error disconnecting clients")
         finally:
-            streams = list(self._connections)
+            streams = list(self._connections) + list(self._half_closed)
             self._connections.clear()
+            for stream in list(self._half_closed):
+                self._forget_half_closed(stream)
             # Before any client can see the end: who does may start the server again.
             self._set_stopped()
             for stream in streams:
                 stream.close()
             self._stopped.set()
+
+    def _loop_ended(self):
+        """Stop, since somebody has stopped the loop or something has ended it; on that loop, once more."""
+        with self._state_lock:
+            if self._state == _STARTED:
+                self._logger.error("The ioloop of the server has ended: the server stops")
+                self._state = _STOPPING
+                self._stop_future = ThreadsafeFuture()
+        if self._state != _STOPPING:
+            return None
+        on_server_lost = getattr(self._device, "_on_server_lost", None)
+        if on_server_lost is not None:
+            on_server_lost()
+        ioloop = self.ioloop
+        uninstalled = self._uninstall()
+        compat.add_loop_callback(ioloop, uninstalled, lambda _: compat.resolve(self._stop_future))
+        return uninstalled
 
     def _set_stopped(self):
         self._close_calls()
@@ -377,6 +416,7 @@ class KATCPServer(Sending):
         stream.set_nodelay(True)
         stream.peer_address = address
         stream.held_back = []
+        stream.on_end_of_input = self._input_ended
         conn = self.client_connection_factory(self, stream)
         self._connections[stream] = conn
         stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
@@ -479,8 +519,34 @@ class KATCPServer(Sending):
         except (Exception,) + compat.CANCELLED_ERRORS:
             self._logger.exception("Error while calling on_client_disconnect for client %s", conn.address)
 
+    def _input_ended(self, stream):
+        """Return whether to keep the connection of a client that sends nothing more, for its replies.
+
+        To the device the client is gone: it may be in fact, and devices stop what it was doing then.
+        """
+        conn = self._connections.get(stream)
+        wait_for_replies = getattr(conn, "_wait_for_replies", None)
+        if wait_for_replies is None or not wait_for_replies(
+                lambda: self.call_soon(partial(self._end_half_closed, stream))):
+            return False
+        del self._connections[stream]
+        self._half_closed[stream] = self.ioloop.call_later(
+            HALF_CLOSED_TIMEOUT, self._end_half_closed, stream)
+        self._call_disconnect_hook(conn, "Socket EOF", False)
+        return True
+
+    def _end_half_closed(self, stream):
+        self._forget_half_closed(stream)
+        stream.close_after_flush()
+
+    def _forget_half_closed(self, stream):
+        timer = self._half_closed.pop(stream, None)
+        if timer is not None:
+            self.ioloop.remove_timeout(timer)
+
     def _stream_closed_callback(self, stream, conn):
         self._connections.pop(stream, None)
+        self._forget_half_closed(stream)
         if stream.error is not None:
             self._logger.warning("Stream for client %s closed with error %r", conn.address, stream.error)
             reason = repr(stream.error)

@@ -6,6 +6,8 @@ Neither does any I/O; they know what may be said on a connection and pass it on 
 
 from __future__ import absolute_import, division, print_function
 
+import threading
+import weakref
 from functools import partial
 
 from katcp.message import Message
@@ -13,6 +15,10 @@ from katcp.message import Message
 REQUEST = Message.REQUEST
 REPLY = Message.REPLY
 INFORM = Message.INFORM
+
+
+# Taken once for a connection.
+_replies_due_lock = threading.Lock()
 
 
 class ClientConnection(object):
@@ -39,6 +45,9 @@ class ClientConnection(object):
         self._bind_send_methods(server)
         self.flush_on_close = partial(server.flush_on_close, conn_id)
         self._disconnect_called = False
+        # Requests that are going to be answered later. A request that nobody keeps will not be.
+        self._replies_due = None
+        self._when_answered = None
 
     def _bind_send_methods(self, server):
         self._send_message = server.send_message
@@ -168,6 +177,31 @@ class ClientConnection(object):
             raise RuntimeError('"on_client_disconnect" already called for this connection')
         self._disconnect_called = True
 
+    # --- replies that come later, all in any thread
+
+    def _reply_is_due(self, req):
+        """Note that `req` is going to be answered later."""
+        if self._replies_due is None:
+            with _replies_due_lock:
+                # Most connections never need one.
+                if self._replies_due is None:
+                    self._replies_due = weakref.WeakSet()
+        self._replies_due.add(req)
+        req._on_sent = self._reply_was_sent
+        if getattr(req, "_sent", False) is True:
+            self._replies_due.discard(req)
+
+    def _reply_was_sent(self, req):
+        """Note that `req` has been answered; after its reply was sent."""
+        self._replies_due.discard(req)
+        if self._when_answered is not None and not self._replies_due:
+            self._when_answered()
+
+    def _wait_for_replies(self, callback):
+        """Return whether replies are due; have ``callback()`` called when the last of them is sent."""
+        self._when_answered = callback
+        return bool(self._replies_due)
+
 
 class ThreadsafeClientConnection(ClientConnection):
     """One client of a server; `inform`, `reply_inform`, `reply` and `mass_inform` from any thread.
@@ -202,7 +236,7 @@ class ClientRequestConnection(object):
     """
 
     # With a __dict__, made when needed, so that users can put marks of their own on it.
-    __slots__ = ("client_connection", "msg", "_answered", "__dict__", "__weakref__")
+    __slots__ = ("client_connection", "msg", "_answered", "_sent", "_on_sent", "__dict__", "__weakref__")
 
     def __init__(self, client_connection, req_msg):
         assert req_msg.mtype == REQUEST
@@ -261,7 +295,7 @@ class ClientRequestConnection(object):
         msg = self.msg
         reply = Message(REPLY, msg.name, args, msg.mid)
         self._answered = True
-        return self.client_connection.reply(reply, msg)
+        return self._tell_sent(self.client_connection.reply(reply, msg))
 
     def reply_with_message(self, rep_msg):
         """Send a ready-made reply.
@@ -286,7 +320,15 @@ class ClientRequestConnection(object):
         if self._answered:
             return self.reply_again(rep_msg)
         self._answered = True
-        return self.client_connection.reply(rep_msg, self.msg)
+        return self._tell_sent(self.client_connection.reply(rep_msg, self.msg))
+
+    def _tell_sent(self, result):
+        # Whether the connection waits for the reply may be settled in another thread at this moment.
+        self._sent = True
+        on_sent = getattr(self, "_on_sent", None)
+        if on_sent is not None:
+            on_sent(self)
+        return result
 
     def make_reply(self, *args):
         """Return a reply to the request, to be returned by its handler; nothing is sent.

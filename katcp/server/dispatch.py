@@ -239,6 +239,11 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
             self._handler_thread.stop(timeout)
         return stopped
 
+    def _on_server_lost(self):
+        # Otherwise `join` would wait for ever for the handler thread of a server whose loop has ended.
+        if self._handler_thread is not None:
+            self._handler_thread.stop()
+
     def join(self, timeout=None):
         """Wait until the server has stopped.
 

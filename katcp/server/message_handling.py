@@ -24,6 +24,13 @@ INFORM = Message.INFORM
 _door = sys.modules["katcp.server"]
 
 
+def _note_due(connection, req):
+    """Tell the connection that a request is answered later; those of tests need not know of it."""
+    note = getattr(connection, "_reply_is_due", None)
+    if note is not None:
+        note(req)
+
+
 def _check_reply(reply, msg):
     if not isinstance(reply, Message):
         raise TypeError("Handler of request %s returned %r instead of a reply message."
@@ -95,6 +102,7 @@ class MessageHandling(object):
         except BaseException:
             reply = self._reply_to_exception(msg, sys.exc_info())
             if reply is None:
+                _note_due(connection, req)
                 return None
         else:
             if self._logger.isEnabledFor(logging.DEBUG):
@@ -156,6 +164,7 @@ class MessageHandling(object):
                                % (msg.name,))
         if getattr(handler, "_concurrent_reply", False):
             done, how = None, " FUTURE CONCURRENT"
+            _note_due(connection, req)
         else:
             done, how = ThreadsafeFuture(), " FUTURE"
         if self._logger.isEnabledFor(logging.DEBUG):
@@ -189,8 +198,13 @@ class MessageHandling(object):
                     reply = self.create_exception_reply_and_log(msg, sys.exc_info())
             else:
                 reply = self._reply_to_exception(msg, exc_info, how)
-            if reply is not None:
+            if reply is None:
+                _note_due(connection, req)
+            else:
                 self._send_reply(reply, req, connection, msg)
+                on_sent = getattr(req, "_on_sent", None)
+                if on_sent is not None:
+                    on_sent(req)
                 if self._logger.isEnabledFor(logging.DEBUG):
                     self._logger.debug("%s%s replied", msg.name, how)
         except Exception:

@@ -64,9 +64,13 @@ class ClientLine(LineConnection):
         What other threads have sent.
     sent : tuple of futures
         The latest write future, and the resolved future that has it as its result.
+    on_end_of_input : callable or None
+        ``on_end_of_input(connection)`` is called when all that the client sent before it closed its
+        side has been handled.  If it returns true the connection is not closed.
     """
 
-    __slots__ = ("peer_address", "output_ended", "held_back", "held_back_size", "outbox", "sent")
+    __slots__ = ("peer_address", "output_ended", "held_back", "held_back_size", "outbox", "sent",
+                 "on_end_of_input", "_kept_for_output")
 
     def __init__(self, *args, **kwargs):
         super(ClientLine, self).__init__(*args, **kwargs)
@@ -76,6 +80,17 @@ class ClientLine(LineConnection):
         self.held_back_size = 0
         self.outbox = None
         self.sent = (None, None)
+        self.on_end_of_input = None
+        self._kept_for_output = False
+
+    def _finish(self, error):
+        on_end, self.on_end_of_input = self.on_end_of_input, None
+        if error is None and on_end is not None:
+            self._kept_for_output = on_end(self)
+        if error is None and self._kept_for_output:
+            self.flush()
+        else:
+            super(ClientLine, self)._finish(error)
 
 
 class _LoopCalls(CallQueue):

@@ -155,8 +155,10 @@ class TestUtilMixin(object):
 
     def _assert_msgs_length(self, actual_msgs, expected_number):
         """Assert how many messages there are."""
-        self.assertFalse(len(actual_msgs) < expected_number, "Too few messages received.")
-        self.assertFalse(len(actual_msgs) > expected_number, "Too many messages received.")
+        number = len(actual_msgs)
+        # Python 3 puts the two numbers in front of the text.
+        self.assertEqual(number, expected_number, "Too {} messages received.".format(
+            "few" if number < expected_number else "many"))
 
     def _assert_msgs_equal(self, actual_msgs, expected_msgs, mid=None):
         """Assert that messages equal the given texts, to which the message id is added.

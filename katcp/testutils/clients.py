@@ -41,9 +41,12 @@ class BlockingTestClient(SensorAssertions, RequestAssertions, client.BlockingCli
         ----------
         chunk : bytes
             Called in another thread than that of the client's loop, this returns at once; the order is
-            that of the calls.
+            that of the calls.  What goes wrong is then only logged.
         """
-        self._stream.write(chunk)
+        # The connection takes its users' word for it, and cannot go on after text that it queued.
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError("raw_send() takes bytes, not {!r}".format(chunk))
+        self._stream.write(bytes(bytearray(chunk)))
 
     def message_recorder(self, whitelist=(), blacklist=(), regex_filter=None, informs=True,
                          replies=False):

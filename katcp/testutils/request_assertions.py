@@ -14,7 +14,7 @@ def _normal_parameter(sensor_type, param):
     try:
         if sensor_type == "float":
             return repr(float(param))
-        if sensor_type == "integer":
+        if sensor_type == "integer" and not isinstance(param, float):
             return str(int(param))
     except (TypeError, ValueError):
         pass  # shown as it is, as a difference

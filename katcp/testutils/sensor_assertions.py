@@ -120,7 +120,7 @@ class SensorAssertions(object):
         sensortype : type or callable, optional
             See :meth:`get_sensor`.
         msg : str, optional
-            Text of the failure; ``%r`` in it is replaced by the value.
+            Text of the failure if it is the value that differs; ``%r`` in it is replaced by the value.
         places : int, optional
             If `sensortype` is float: to how many decimal places the value has to be equal.
         status : str, optional
@@ -137,9 +137,9 @@ class SensorAssertions(object):
         else:
             self.test.assertEqual(got, expected, text)
         if status is not None:
-            self._assert_status(sensorname, got_status, status, msg)
+            self._assert_status(sensorname, got_status, status)
 
-    def _assert_status(self, sensorname, got, expected, msg):
+    def _assert_status(self, sensorname, got, expected, msg=None):
         self.test.assertEqual(got, expected, self._text(
             msg, got, "Status of sensor '%s' is %r. Expected %r." % (sensorname, got, expected)))
 

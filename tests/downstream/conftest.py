@@ -14,8 +14,12 @@ import tornado.ioloop
 
 FDS = "/proc/self/fd"
 
-# Where asyncio is beneath, the first to ask in the main thread has a loop made, which is kept.
-tornado.ioloop.IOLoop.current(instance=False)
+# The first to ask in the main thread has a loop made; that is not to be one of the tests.
+first_loop = tornado.ioloop.IOLoop.current()
+
+
+def pytest_unconfigure():
+    first_loop.close()
 
 
 def pytest_report_header(config):

@@ -39,6 +39,10 @@ class Device(DeviceServerBase):
             raise FailReply("not now")
         if outcome == b"raise":
             raise ValueError("boom")
+        if outcome == b"exit":
+            raise SystemExit(3)
+        if outcome == b"interrupt":
+            raise KeyboardInterrupt()
         if outcome == b"later":
             self.waiting.append(req)
             raise AsyncReply
@@ -103,6 +107,13 @@ class _NativeHandlers(ServerTests):
                                (b"raise", b"!outcome fail Traceback"),
                                (b"nothing", b"!outcome fail Traceback")):
             self.assertTrue(self.client.ask(b"?outcome " + outcome)[0].startswith(start), outcome)
+
+    def test_coroutines_that_would_end_the_loop(self):
+        with LogRecorder("katcp.ioloop_manager"):
+            for outcome in (b"exit", b"interrupt"):
+                reply, = self.client.ask(b"?outcome " + outcome)
+                self.assertTrue(reply.startswith(b"!outcome fail Traceback"), reply)
+                self.assertEqual(self.client.ask(b"?quick"), [b"!quick ok"])
 
     def test_answer_later(self):
         self.client.send(b"?outcome later\n?quick\n")

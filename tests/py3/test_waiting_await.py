@@ -224,6 +224,38 @@ class TestWhatIsLeftOnAManagedLoop(unittest.TestCase):
         self.assertEqual(len(errors), 1)
         self.assertIn("Unhandled exception in a task that was cancelled", errors[0])
 
+    def test_a_stop_callback_that_ends_late_does_not_keep_tasks_from_ending(self):
+        ended = []
+
+        async def work():
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)
+                ended.append("task")
+
+        async def callback():
+            tasks.append(asyncio.ensure_future(work()))
+            asyncio.get_event_loop().call_soon(began.set)
+            await asyncio.sleep(1000)
+
+        tasks, began = [], threading.Event()
+        manager = IOLoopManager()
+        manager.get_ioloop()
+        manager.start(timeout=5)
+        with LogRecorder() as log:
+            first = manager.stop(callback=callback)
+            self.assertTrue(began.wait(5))
+            second = manager.stop()
+            self.assertIsNone(first.result(5))
+            self.assertIsNone(second.result(5))
+            manager.join(5)
+        self.assertEqual(ended, ["task"])
+        # The callback was cancelled, and that is all there is to report.
+        errors = [record.getMessage() for record in log.records if record.levelname == "ERROR"]
+        self.assertEqual(errors, ["Unhandled exception calling stop callback"])
+
     def test_a_task_that_does_not_end_is_left_behind(self):
         async def stubborn():
             while not released.is_set():
