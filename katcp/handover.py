@@ -107,7 +107,7 @@ class CallQueue(object):
                 fn, args = calls.popleft()
                 try:
                     fn(*args)
-                except Exception:
+                except (Exception,) + compat.CANCELLED_ERRORS:
                     log.exception("Unhandled exception in a call on the ioloop")
                 if default_timer() >= end:
                     break
@@ -180,7 +180,7 @@ def loop_has_ended(ioloop):
     for watcher in watchers:
         try:
             watcher.loop_has_ended()
-        except Exception:
+        except (Exception,) + compat.CANCELLED_ERRORS:
             log.exception("Unhandled exception telling %r that its ioloop is closed", watcher)
 
 

@@ -121,6 +121,23 @@ class TestRequests(ClientTestCase):
                          + ["Callback reply help FAIL: Traceback (most recent call last):"])
 
     @gen_test
+    def test_cancelled_callbacks(self):
+        def cancelled(msg):
+            reply(msg)
+            raise compat.CANCELLED_ERRORS[-1]()
+
+        reply = Recorder()
+        with CapturedLog("katcp.client") as log:
+            self.client.callback_request(Message.request("help"), cancelled, cancelled)
+            yield self.until_called(reply, 3)
+            self.client.disconnect()
+            yield self.client.until_disconnected()
+            self.client.callback_request(Message.request("unsent"), cancelled)
+        self.assertEqual([text.split(":")[0] for text in log.messages],
+                         2 * ["Callback inform help FAIL"]
+                         + ["Callback reply help FAIL", "Callback reply unsent FAIL"])
+
+    @gen_test
     def test_without_callbacks_handlers_are_called(self):
         seen = Recorder()
         self.client._inform_handlers["help"] = lambda client, msg: seen(msg, client)
@@ -474,6 +491,18 @@ class TestEnds(ClientTestCase):
             "Callback reply during failure %s, slow FAIL: " % CLOSED), log.messages)
 
     @gen_test
+    def test_cancelled_notify_connected(self):
+        def notify_connected(connected):
+            raise compat.CANCELLED_ERRORS[-1]()
+
+        self.client.notify_connected = notify_connected
+        request = Message.request("slow")
+        future = self.client.future_request(request, timeout=3 * LIMIT)
+        self.client._disconnect()
+        reply, _ = yield future
+        self.assert_failure(reply, request, CLOSED)
+
+    @gen_test
     def test_replies_before_the_end_count(self):
         for _ in range(20):
             yield self.client.until_connected()
@@ -587,6 +616,18 @@ class TestTime(ServerMixin, TimewarpAsyncTestCase):
         self.assertEqual(seen.calls[0][1:], (1,))
         self.assertEqual(self.client._async_queue, {})
         self.assertEqual(silent, self.client.unhandled_reply)
+
+    @gen_test(timeout=1000)
+    def test_cancelled_callback_leaves_others_theirs(self):
+        def cancelled(msg):
+            raise compat.CANCELLED_ERRORS[-1]()
+
+        self.client.start()
+        yield self.client.until_protocol()
+        self.client.callback_request(Message.request("slow"), cancelled, timeout=1)
+        future = self.client.future_request(Message.request("slow"), timeout=1)
+        yield self.set_ioloop_time(1)
+        self.assertTrue(future.done())
 
     @gen_test(timeout=1000)
     def test_last_connect_time_and_retries(self):

@@ -299,6 +299,21 @@ class TestHandlers(LoopTestCase):
         self.assertTrue(log.messages[1].startswith("Reply foo FAIL: Traceback"))
 
     @gen_test
+    def test_cancelled_handlers(self):
+        def cancelled(client, msg):
+            raise compat.CANCELLED_ERRORS[-1]()
+
+        client, server = self.make_pair()
+        for handlers in (client._inform_handlers, client._reply_handlers, client._request_handlers):
+            handlers["foo"] = cancelled
+        connection = yield self.connection(client, server)
+        with CapturedLog("katcp.client") as log:
+            connection.send(b"#foo\n!foo\n?foo\n#end\n")
+            yield self.until_received(client, 1)
+        self.assertEqual([text.split(":")[0] for text in log.messages],
+                         ["Inform foo FAIL", "Reply foo FAIL", "Request foo FAIL"])
+
+    @gen_test
     def test_messages_wait_for_futures(self):
         client, server = self.make_pair()
         futures = []
@@ -540,6 +555,28 @@ class TestConnections(LoopTestCase):
         self.assertEqual(calls, [True, False, True])
         self.assertEqual(log.messages, ["Notify connect failed. Disconnecting.", "Notify connect failed"])
         self.assertTrue(client.is_connected())
+
+    @gen_test
+    def test_cancelled_notify_connected(self):
+        # On new versions of Python that is no `Exception`.
+        server = self.make_server()
+        client = self.make_loop_client(RecordingClient, server)
+        client.auto_reconnect_delay = 0.01
+        calls = []
+
+        def notify_connected(connected):
+            calls.append(connected)
+            if len(calls) < 3:
+                raise compat.CANCELLED_ERRORS[-1]()
+
+        client.notify_connected = notify_connected
+        with CapturedLog("katcp.client") as log:
+            client.start()
+            while len(calls) < 3:
+                yield gen.moment
+        self.assertEqual(calls, [True, False, True])
+        self.assertEqual(log.messages, ["Notify connect failed. Disconnecting.", "Notify connect failed"])
+        yield client.until_protocol()
 
     @gen_test
     def test_normal_end_is_not_worth_a_warning(self):

@@ -10,12 +10,14 @@ from tornado import gen
 from tornado.testing import gen_test
 
 from katcp import compat
-from katcp.client import AsyncClient, BlockingClient, CallbackClient, DeviceClient, Message, ProtocolFlags
+from katcp.client import (AsyncClient, BlockingClient, CallbackClient, DeviceClient, KatcpClientDisconnected,
+                          Message, ProtocolFlags)
 from katcp.compat import get_thread_ident
 from katcp.ioloop_manager import IOLoopManager
 from tests.support import mock
 from tests.support.client_cases import (CapturedLog, LIMIT, LoopTestCase, Recorder, SilentListener,
                                         ThreadedTestCase, dead_address)
+from tests.support.scripted_server import no_reply
 
 EVENTS = ("_stopped", "_running", "_waiting_to_retry", "_connected", "_disconnected",
           "_received_protocol_info")
@@ -102,6 +104,83 @@ class TestManaged(ThreadedTestCase):
         release.set()
         client.join(LIMIT)
         client.start(timeout=LIMIT)
+
+    def test_stopped_in_the_midst_of_start(self):
+        class Client(BlockingClient):
+            def _init_state_per_run(self, ioloop):
+                if ioloop is not None:
+                    self.stopper = threading.Thread(target=self.stop)
+                    self.stopper.start()
+                    self.stopper.join(0.1)
+                super(Client, self)._init_state_per_run(ioloop)
+
+        client = self.make_client(Client, self.make_server())
+        for _ in range(2):
+            client.start()
+            client.stopper.join(LIMIT)
+            client.join(LIMIT)
+            self.assertEqual(self.states(client), (False, False, True))
+
+    def test_called_in_the_midst_of_start(self):
+        outcome = []
+
+        class Client(BlockingClient):
+            def _init_state_per_run(self, ioloop):
+                super(Client, self)._init_state_per_run(ioloop)
+                if ioloop is not None:
+                    self.caller = threading.Thread(target=self.call)
+                    self.caller.start()
+                    self.caller.join(0.1)
+
+            def call(self):
+                try:
+                    outcome.append(self.request(Message.request("a")))
+                except KatcpClientDisconnected:
+                    outcome.append(b"1")
+
+        client = self.make_client(Client, self.make_server())
+        client.start()
+        client.caller.join(LIMIT)
+        self.assertEqual(outcome, [b"1"])
+
+    def test_start_that_fails_for_want_of_a_thread(self):
+        server = self.make_server()
+        client = self.make_client(BlockingClient, server)
+        with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("No more threads")):
+            self.assertRaises(RuntimeError, client.start)
+        client.start()
+        self.assertTrue(client.wait_protocol(LIMIT))
+        client.blocking_request(Message.request("a"))
+        self.assertEqual(server.connections_made, 1)
+
+    def test_thread_that_has_the_identifier_of_an_earlier_loop(self):
+        client = self.start_client(BlockingClient, self.make_server())
+        client.stop()
+        client.join(LIMIT)
+        # The OS gives identifiers again.
+        self.assertIsNone(client.ioloop_thread_id)
+        for call in (client.blocking_request, client.callback_request, client.send_message):
+            with self.assertRaises(RuntimeError):
+                call(Message.request("a"))
+        self.assertIsInstance(client.until_connected().exception(), AssertionError)
+        client.start()
+        client.blocking_request(Message.request("a"))
+
+    def test_restart_after_the_death_of_the_loop(self):
+        server = self.make_server(answer=no_reply)
+        client = self.start_client(AsyncClient, server)
+        self.in_loop(client, client.future_request, Message.request("a"))
+        with CapturedLog("katcp.client") as log:
+            client.ioloop.add_callback(client.ioloop.stop)
+            client.join(LIMIT)
+        self.assertEqual(log.messages, ["The loop of the client ended without a stop()"])
+        self.assertEqual(self.states(client), (False, False, True))
+        self.assertTrue(client.wait_disconnected(0))
+        client.start(timeout=LIMIT)
+        self.assertEqual(client._async_queue, {})
+        reply, _ = client.blocking_request(Message.request("a"), timeout=0.01)
+        self.assertFalse(reply.reply_ok())
+        self.assertEqual(self.states(client), (True, client.is_connected(), False))
 
     def test_stop_and_join_before_start(self):
         for client in (DeviceClient("h", 1), AsyncClient("h", 1), BlockingClient("h", 1)):
@@ -357,6 +436,15 @@ class TestUnmanaged(LoopTestCase):
         self.assertIsNone(self.client.join())
 
     @gen_test
+    def test_stopped_before_the_main_coroutine_begins(self):
+        for _ in range(3):
+            self.client.start()
+            self.client.stop()
+            self.assertTrue((yield self.client.until_stopped()))
+        self.client.start()
+        yield self.client.until_connected()
+
+    @gen_test
     def test_current_loop(self):
         client = AsyncClient(*self.server.address)
         client.set_ioloop()
@@ -478,6 +566,71 @@ class TestUnmanaged(LoopTestCase):
         loop.run_sync(client.until_connected, timeout=LIMIT)
         loop.close(all_fds=True)
         client.stop()
+        self.assertFalse(client.running())
+        self.assertFalse(client.is_connected())
+        self.assertTrue(client._stopped.is_set())
+        with self.assertRaises(RuntimeError) as caught:
+            client.start()
+        self.assertEqual(str(caught.exception), "The ioloop of the client is closed")
+
+    def test_waiting_for_a_loop_that_somebody_has_closed(self):
+        loop = compat.new_ioloop()
+        client = BlockingClient(*self.server.address, timeout=None)
+        client.set_ioloop(loop)
+        client.enable_thread_safety()
+        client.start()
+        loop.run_sync(client.until_protocol, timeout=LIMIT)
+        client._received_protocol_info.clear()
+        outcomes = {}
+        calls = {
+            "protocol": client.wait_protocol,
+            "request": lambda: client.blocking_request(Message.request("a")),
+            "send": lambda: client.send_message(Message.request("a"), timeout=None),
+        }
+
+        def wait(name):
+            try:
+                outcomes[name] = calls[name]()
+            except RuntimeError:
+                outcomes[name] = RuntimeError
+
+        for is_closed in (False, True):  # who waits already, and who comes too late
+            outcomes.clear()
+            threads = [threading.Thread(target=wait, args=(name,)) for name in calls]
+            for thread in threads:
+                thread.daemon = True
+                thread.start()
+            if not is_closed:
+                while len(client._loop_waits._waits) + len(client._run_waits._waits) < 3:
+                    pass
+                loop.close(all_fds=True)
+            for thread in threads:
+                thread.join(LIMIT)
+            self.assertEqual(outcomes, {"protocol": False, "request": RuntimeError, "send": RuntimeError})
+            self.assertFalse(client.running())
+            self.assertTrue(client.wait_disconnected())
+
+    def test_current_loop_of_each_start(self):
+        client = AsyncClient(*self.server.address)
+        client.set_ioloop()
+        for stop in (True, False, False):
+            loop = compat.new_ioloop()
+
+            @gen.coroutine
+            def use():
+                client.start()
+                self.assertIs(client.ioloop, loop)
+                yield client.until_protocol()
+                reply, _ = yield client.future_request(Message.request("a"))
+                self.assertTrue(reply.reply_ok())
+                if stop:
+                    client.stop()
+                    yield client.until_stopped()
+
+            loop.run_sync(use, timeout=LIMIT)
+            loop.close(all_fds=True)
+        client.stop()
+        self.assertFalse(client.running())
 
     def test_loop_of_a_manager(self):
         manager = IOLoopManager()

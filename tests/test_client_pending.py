@@ -127,6 +127,16 @@ class TestDeadlineQueue(unittest.TestCase):
         self.advance(1003)
         self.assertEqual(self.passed, [("b", 1002)])
 
+    def test_clock_that_is_set_back(self):
+        self.add(1, "a")
+        self.add(5, "b")
+        self.clock.now = 10
+        self.add(3, "c")
+        self.advance(11)
+        self.assertEqual(self.passed, [("a", 10)])
+        self.advance(15)
+        self.assertEqual(self.passed[1:], [("c", 10), ("b", 10)])
+
     def test_memory_is_bounded(self):
         for number in range(10000):
             self.add(5, number)

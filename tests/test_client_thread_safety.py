@@ -53,6 +53,11 @@ class Client(AsyncClient):
         raise gen.Return(result)
 
     @make_threadsafe_blocking
+    def give_up(self):
+        "Gives up on what it waits for."
+        raise compat.CANCELLED_ERRORS[-1]()
+
+    @make_threadsafe_blocking
     def never(self):
         "With a future that is never resolved."
         return compat.new_future(self.ioloop)
@@ -171,6 +176,22 @@ class TestCalls(ThreadedTestCase):
         with self.assertRaises(TimeoutError):
             self.client.never(timeout=0.01)
         self.assertEqual(self.client.ask()[0], self.loop_thread)
+
+    def test_cancelled(self):
+        with self.assertRaises(compat.CANCELLED_ERRORS):
+            self.client.give_up(timeout=LIMIT)
+
+    def test_reason_of_a_failure_may_be_anything(self):
+        def fail(msg):
+            raise ValueError("100%d")
+
+        self.client.send_message = fail
+        with CapturedLog("katcp.client") as log:
+            self.client.callback_request(Message.request("a"), fail)
+            self.client.ask()
+        self.assertEqual([text.split("FAIL")[0] for text in log.messages],
+                         ["Unhandled exception in callback_request() called by another thread",
+                          "Callback reply during failure 100%d, a "])
 
     def test_stop_ends_calls(self):
         errors = []

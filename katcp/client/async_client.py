@@ -9,7 +9,7 @@ from katcp import compat
 from katcp.client.device_client import DeviceClient, log
 from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
 from katcp.client.thread_safety import make_threadsafe
-from katcp.compat import get_thread_ident, lossy_str
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.message import Message
 
@@ -68,6 +68,11 @@ class AsyncClient(DeviceClient):
         self._deadlines = DeadlineQueue(self._deadline_passed, self._is_deadline_pending)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
+
+    def _init_state_per_run(self, ioloop):
+        super(AsyncClient, self)._init_state_per_run(ioloop)
+        # Left behind on a loop that was closed without a stop: their timer will never fire.
+        self._reset_async_requests()
 
     def stop(self, *args, **kwargs):
         """Stop the client as `DeviceClient.stop` does; pending requests are answered with a failure."""
@@ -224,7 +229,7 @@ class AsyncClient(DeviceClient):
             patience = self._request_timeout if timeout is None else timeout
             if patience is not None:
                 patience += BLOCKING_MARGIN
-            if not wait.block(patience) and compat.ioloop_is_running(self._ioloop):
+            if not wait.block(patience, self._notice_closed_loop) and compat.ioloop_is_running(self._ioloop):
                 wait.block(BUSY_LOOP_MARGIN)
         finally:
             waits.leave(wait)
@@ -246,7 +251,7 @@ class AsyncClient(DeviceClient):
             if self._stream is not None and not len(self._calls):
                 # A thread waits; nothing else that could be sent along is on its way.
                 self._stream.flush()
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             wait.finish(exc_info=sys.exc_info())
 
     def _future_request_is_overridden(self):
@@ -261,7 +266,7 @@ class AsyncClient(DeviceClient):
     def _call_for_thread(self, meth, args, kwargs):
         try:
             meth(*args, **kwargs)
-        except Exception as exc:
+        except (Exception,) + CANCELLED_ERRORS as exc:
             self._logger.error("Unhandled exception in %s() called by another thread", meth.__name__,
                                exc_info=True)
             if meth.__name__ == "callback_request":
@@ -315,8 +320,9 @@ class AsyncClient(DeviceClient):
     def _call_back(self, kind, callback, msg, user_data):
         try:
             result = callback(msg) if user_data is None else callback(msg, *user_data)
-        except Exception:
-            self._log_traceback(kind + " %s FAIL: %s", msg.name)
+        except (Exception,) + CANCELLED_ERRORS:
+            # Not part of the template: the reason of a failure may contain anything.
+            self._log_traceback("%s %s FAIL: %s", kind, msg.name)
         else:
             if result is not None:
                 self._watch(kind, msg, result)
@@ -339,7 +345,7 @@ class AsyncClient(DeviceClient):
             else:
                 compat.add_loop_callback(self._ioloop, future, log_failure)
         except Exception:
-            self._log_traceback(kind + " %s FAIL: %s", name)
+            self._log_traceback("%s %s FAIL: %s", kind, name)
 
     # --- replies that the client makes -----------------------------------------------------------
 
@@ -362,7 +368,7 @@ class AsyncClient(DeviceClient):
     def _deadline_passed(self, key, start_time):
         try:
             self._handle_timeout(key, start_time)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Unhandled exception when a request timed out")
 
     def _handle_timeout(self, msg_id, start_time):

@@ -16,7 +16,7 @@ from katcp.client.layered import LayeredDict
 from katcp.client.lifecycle import ClientLifecycle
 from katcp.client.protocol_detection import ProtocolDetection
 from katcp.client.thread_safety import ThreadSafety, make_threadsafe, make_threadsafe_blocking
-from katcp.compat import get_thread_ident, lossy_str, with_metaclass
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_metaclass
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
@@ -280,6 +280,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     @gen.coroutine
     def _install(self):
         """Main coroutine: connect and stay connected, until told to stop."""
+        run_number = self._run_number
         self.ioloop_thread_id = get_thread_ident()
         self._stopped.clear()
         self._running.set()
@@ -294,7 +295,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             # Text only: an exception holds the frames it went through, and these hold the client.
             self._logger.error("%s", exc.args[0])
         finally:
-            self._main_coroutine_ends()
+            self._main_coroutine_ends(run_number)
 
     @gen.coroutine
     def _connect_loop(self):
@@ -335,7 +336,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         else:
             error_text = None
         finally:
-            self._tcp_client = None
+            if self._tcp_client is connector:
+                self._tcp_client = None
         if error_text is not None:
             raise KatcpClientError(error_text)
         if sock is None:  # given up
@@ -375,7 +377,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self.last_connect_time = self._ioloop.time()
         try:
             self.notify_connected(True)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Notify connect failed. Disconnecting.")
             self._disconnect()
         self._line_read_loop()
@@ -411,7 +413,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._logger.debug("client _line_read_loop() from %s completed", self.bind_address_string)
         try:
             self.notify_connected(False)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.exception("Notify connect failed")
 
     def notify_connected(self, connected):
@@ -435,7 +437,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             result = self.handle_message(msg)
             if result is not None and compat.is_awaitable(result):
                 self._read_on_after(compat.as_future(result))
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._logger.error("Unhandled exception in handle_message() for %s", msg.log_text(),
                                exc_info=True)
 
@@ -489,7 +491,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if handler is None:
                 return self._call_unhandled("unhandled_inform", msg)
             return handler(self, msg)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Inform %s FAIL: %s", msg.name)
             return None
 
@@ -500,7 +502,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if handler is None:
                 return self._call_unhandled("unhandled_reply", msg)
             return handler(self, msg)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Reply %s FAIL: %s", msg.name)
             return None
 
@@ -528,7 +530,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 self._logger.info("%s OK", msg.name)
                 self.send_message(reply)
             return reply
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             self._log_traceback("Request %s FAIL: %s", msg.name)
             return None
 

@@ -33,9 +33,10 @@ _EVENTS = {
     "_connected": False,
     "_disconnected": True,
     "_received_protocol_info": False,
-    # Internal: something for the connect loop to wake up for, and the wish to stop.
+    # Internal: something for the connect loop to wake up for, the wish to stop, and what came of it.
     "_connect_loop_wake": False,
     "_stop_requested": False,
+    "_run_ended": False,
 }
 
 
@@ -84,6 +85,8 @@ class ClientLifecycle(object):
     _loop_watcher = None
     # Who waits for something that happens during a run.
     _run_waits = None
+    # Whether it was left to us which loop of somebody else's to use.
+    _takes_current_loop = False
 
     def __init__(self):
         self._ioloop_manager = IOLoopManager(managed_default=True)
@@ -91,8 +94,9 @@ class ClientLifecycle(object):
         self.ioloop_thread_id = None
         self._run_state = NEW
         self._run_number = 0
-        # Held for moments only, to change _run_state.
-        self._run_lock = threading.Lock()
+        # Held to change _run_state, and until a start is complete: who stops the client meanwhile, in another
+        # thread, must not be overtaken by what is started.  Somebody else's callbacks may run under it.
+        self._run_lock = threading.RLock()
         self._init_state_per_run(None)
 
     def _init_state_per_run(self, ioloop):
@@ -147,6 +151,7 @@ class ClientLifecycle(object):
         if manager._ioloop is not None:  # the manager would take a loop of ours for somebody else's
             raise RuntimeError("IOLoop instance already set")
         manager.set_ioloop(ioloop, managed=False)
+        self._takes_current_loop = ioloop is None
         self._ioloop = ioloop
         if ioloop is not None:
             # For those who wait for something before the start.
@@ -163,16 +168,37 @@ class ClientLifecycle(object):
         watcher = self._loop_watcher = _LoopWatcher(self, self._calls, self._loop_waits)
         handover.watch_loop(self._ioloop, watcher)
 
+    def _notice_closed_loop(self):
+        """Return whether the loop is closed, having dealt with it: who closes his own loop tells nobody."""
+        ioloop = self._ioloop
+        if ioloop is None or not compat.ioloop_is_closed(ioloop):
+            return False
+        watcher = self._loop_watcher
+        if watcher is not None and not self._managed():
+            watcher.loop_has_ended()
+        return True
+
     def _loop_ended(self, watcher):
-        """The loop has been closed, in an orderly way or not; called in its thread."""
-        if watcher is not self._loop_watcher or self._run_state == ENDED:
+        """The loop has been closed, in an orderly way or not; called in its thread, or when it is noticed."""
+        if watcher is not self._loop_watcher:
+            return
+        if self._managed():
+            # Any thread may be given the identifier of this one next.
+            self.ioloop_thread_id = None
+        if self._run_state == ENDED:
             return
         if self._managed():
             self._logger.error("The loop of the client ended without a stop()")
-        # Nobody can be woken on that loop.
+        # Nobody can be woken on that loop, and nothing can be done there in good order.
         self._running.clear()
         self._connected.clear()
-        self._stream = None
+        stream, self._stream = self._stream, None
+        try:
+            stream.socket.close()
+        except Exception:  # there is none, or not a real one
+            pass
+        self._disconnected.set()
+        self._stopped.set()
         self._end_run()
 
     # --- start -----------------------------------------------------------------------------------
@@ -193,32 +219,47 @@ class ClientLifecycle(object):
         ------
         RuntimeError
             If the client has been started and has not stopped since; a client with its own thread also
-            has to be joined.
+            has to be joined.  Also if the loop that it was given is closed.
         """
         give_up = default_timer() + (timeout or 0)
-        manager = self._ioloop_manager
         with self._run_lock:
+            self._notice_closed_loop()
             if self._run_state in (STARTED, STOPPING) or self._running.is_set() or self._thread_is_alive():
                 raise RuntimeError("Device client already started.")
             previous, self._run_state = self._run_state, STARTED
             self._run_number += 1
-        try:
-            ioloop = self._ioloop = manager.get_ioloop()
-            if compat.running_ioloop() is ioloop:
-                # Known before the main coroutine runs: calls right after the start are in order.
-                self.ioloop_thread_id = get_thread_ident()
-            self._init_state_per_run(ioloop)
-            ioloop.add_callback(self._begin_run)
-            self._watch_loop()
-            if self._managed():
-                manager.start(timeout)
-        except BaseException:
-            self._run_state = previous
-            raise
+            try:
+                self._start_on(self._loop_for_start())
+            except BaseException:
+                self._run_state = previous
+                raise
         if timeout:
             self.wait_running(max(0, give_up - default_timer()))
 
-    def _begin_run(self):
+    def _loop_for_start(self):
+        manager = self._ioloop_manager
+        ioloop = manager.get_ioloop()
+        if not self._managed() and compat.ioloop_is_closed(ioloop):
+            if not self._takes_current_loop:
+                raise RuntimeError("The ioloop of the client is closed")
+            manager._ioloop = None
+            ioloop = manager.get_ioloop()
+        return ioloop
+
+    def _start_on(self, ioloop):
+        self._ioloop = ioloop
+        if compat.running_ioloop() is ioloop:
+            # Known before the main coroutine runs: calls right after the start are in order.
+            self.ioloop_thread_id = get_thread_ident()
+        self._init_state_per_run(ioloop)
+        ioloop.add_callback(self._begin_run, self._run_number)
+        self._watch_loop()
+        if self._managed():
+            self._ioloop_manager.start()
+
+    def _begin_run(self, run_number):
+        if run_number != self._run_number:  # of a start that failed, for want of a thread
+            return
         try:
             main = self._install()
             if compat.is_awaitable(main):
@@ -254,13 +295,12 @@ class ClientLifecycle(object):
             if self._run_state == NEW and self._managed():
                 raise RuntimeError("Call start() before stop()")
             if self._run_state != STARTED:
+                self._notice_closed_loop()
                 return
             self._run_state = STOPPING
         if self._managed():
             self._ioloop_manager.stop(timeout, callback=lambda: self._stop_in_loop(timeout))
-        elif compat.ioloop_is_closed(self._ioloop):
-            self._end_run()
-        else:
+        elif not self._notice_closed_loop():
             self._ioloop.add_callback(self._stop_and_log, timeout)
 
     @gen.coroutine
@@ -292,13 +332,17 @@ class ClientLifecycle(object):
         """The main coroutine has ended after a stop: from now on the client may be started again."""
         with self._run_lock:
             self._run_state = ENDED
+        self._run_ended.set()
         self._run_waits.dismiss()
         if not self._managed():
             # The loop is going to live on.
             handover.unwatch_loop(self._ioloop, self._loop_watcher)
 
-    def _main_coroutine_ends(self):
-        """To be called by the main coroutine as the last thing."""
+    def _main_coroutine_ends(self, run_number=None):
+        """To be called by the main coroutine as the last thing, with what `_run_number` was when it began."""
+        if run_number not in (None, self._run_number):
+            # It did not end, but was thrown away together with its loop.
+            return
         if not self._running.is_set():
             self._end_run()
         self._stopped.set()
@@ -362,6 +406,7 @@ class ClientLifecycle(object):
 
     def _wait_for(self, event_name, timeout, caller):
         self._check_started(caller)
+        self._notice_closed_loop()
         event = getattr(self, event_name)
         if event.is_set():
             return True
@@ -375,7 +420,7 @@ class ClientLifecycle(object):
         if wait is not None:
             try:
                 self._calls.call(self._follow_event, wait, event, timeout)
-                wait.block(timeout)
+                wait.block(timeout, self._notice_closed_loop)
             finally:
                 run_waits.leave(wait)
         return event.is_set()
@@ -444,12 +489,15 @@ class ClientLifecycle(object):
             In another thread, or before the first start.
         """
         self._check_loop_thread("until_stopped")
+        if self._run_state == STOPPING and self._stopped.is_set():
+            # The main coroutine has not begun, but is going to.
+            return self._run_ended.until_set(timeout)
         return self._stopped.until_set(timeout)
 
     def _until(self, event_name, timeout, caller):
         if self._ioloop is None and self._managed():
             return self._not_started(caller)
-        if self.ioloop_thread_id is not None:
+        if self.ioloop_thread_id is not None or self._managed():
             try:
                 self._check_loop_thread(caller)
             except AssertionError:
@@ -488,6 +536,10 @@ class ClientLifecycle(object):
     def _check_callable(self, caller):
         """Raise RuntimeError if no loop could run a call of another thread."""
         self._check_started(caller)
+        if self.ioloop_thread_id is None:
+            with self._run_lock:  # another thread may be about to start the client: calls come after that
+                pass
+        self._notice_closed_loop()
         if self._loop_waits.dismissed:
             raise RuntimeError("IOLoop is closing: the client has stopped, cannot call {}()".format(caller))
 

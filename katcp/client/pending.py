@@ -153,6 +153,8 @@ class DeadlineQueue(object):
         self._serial = 0
         self._timer = None
         self._timer_time = None
+        # When the latest deadline was added.
+        self._latest = None
 
     def add(self, deadline, ioloop, timeout):
         """Let a new Deadline pass `timeout` seconds from now, by the clock of `ioloop`.
@@ -165,6 +167,9 @@ class DeadlineQueue(object):
         timeout : float
         """
         now = ioloop.time()
+        if self._latest is not None and now < self._latest:
+            self._clock_was_set_back(ioloop, now)
+        self._latest = now
         self._serial += 1
         when = now + timeout
         deadline[0], deadline[1], deadline[3] = when, self._serial, now
@@ -179,7 +184,19 @@ class DeadlineQueue(object):
     def clear(self):
         """Drop all deadlines."""
         self._heap = []
+        self._latest = None
         self._disarm()
+
+    def _clock_was_set_back(self, ioloop, now):
+        """Let nobody wait longer, from now on, than he meant to in the beginning."""
+        heap = self._heap
+        for deadline in heap:
+            if deadline[3] > now:
+                deadline[0] += now - deadline[3]
+                deadline[3] = now
+        heapq.heapify(heap)
+        if heap:
+            self._arm(ioloop, heap[0][0], max(0, heap[0][0] - now))
 
     def _drop_answered(self):
         self._heap = [deadline for deadline in self._heap if self._is_pending(deadline)]

@@ -10,17 +10,19 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import sys
+# Bound here so that tests which patch the time module's functions do not disturb waits.
+from timeit import default_timer
 
 from concurrent.futures import TimeoutError
 
 from katcp import compat
-from katcp.compat import get_thread_ident
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident
 
 # Seconds that a call marked with make_threadsafe_blocking waits for its result.
 DEFAULT_BLOCKING_TIMEOUT = 5
 
-# Locks refuse longer waits (on 32-bit systems half that).
-_LONGEST_WAIT = 1e6
+# A thread that waits looks after so many seconds whether there still is anything to wait for.
+LOOK_ROUND_INTERVAL = 1
 
 _MARKS = ("make_threadsafe", "make_threadsafe_blocking")
 
@@ -100,14 +102,25 @@ class Wait(object):
         """Wake the thread though there is no result."""
         self._latch.open()
 
-    def block(self, timeout):
-        """Wait up to `timeout` seconds, None for ever, and return whether anybody woke this thread."""
-        if timeout is None:
-            # Python 2 does not notice interrupts (Ctrl-C) in a wait without a timeout.
-            while not self._latch.wait(_LONGEST_WAIT):
-                pass
-            return True
-        return self._latch.wait(min(timeout, _LONGEST_WAIT))
+    def block(self, timeout, look_round=None):
+        """Wait up to `timeout` seconds, None for ever, and return whether anybody woke this thread.
+
+        Every now and then `look_round()` is called, which may be what wakes it.
+        """
+        if timeout is not None and timeout <= LOOK_ROUND_INTERVAL:
+            return self._latch.wait(timeout)
+        give_up = None if timeout is None else default_timer() + timeout
+        # Also without a timeout in slices: Python 2 does not notice interrupts (Ctrl-C) otherwise.
+        left = LOOK_ROUND_INTERVAL
+        while left > 0:
+            if self._latch.wait(left):
+                return True
+            if look_round is not None:
+                look_round()
+            if give_up is not None:
+                left = min(LOOK_ROUND_INTERVAL, give_up - default_timer())
+        # Whoever was woken in the last moment.
+        return self._latch.wait(0)
 
     def outcome(self):
         """Return the result or raise the error."""
@@ -192,7 +205,8 @@ class ThreadSafety(object):
     """The part of a client that lets other threads call into its loop.
 
     It needs from the rest of the client: ``_calls`` (a `CallQueue` of the loop of the run),
-    ``_loop_waits`` (`BlockedThreads`), ``ioloop_thread_id``, ``running()`` and ``_check_callable(name)``.
+    ``_loop_waits`` (`BlockedThreads`), ``ioloop_thread_id``, ``running()``, ``_check_callable(name)`` and
+    ``_notice_closed_loop()``.
     """
 
     _threadsafe = False
@@ -255,7 +269,7 @@ class ThreadSafety(object):
             raise RuntimeError("The loop of the client has ended")
         try:
             self._calls.call(self._run_for_wait, wait, meth, args, kwargs)
-            if not wait.block(timeout):
+            if not wait.block(timeout, self._notice_closed_loop):
                 raise TimeoutError("{} took more than {} seconds".format(meth.__name__, timeout))
         finally:
             waits.leave(wait)
@@ -270,5 +284,5 @@ class ThreadSafety(object):
                 compat.add_loop_callback(self._ioloop, compat.as_future(result), wait.follow)
             else:
                 wait.finish(result)
-        except Exception:
+        except (Exception,) + CANCELLED_ERRORS:
             wait.finish(exc_info=sys.exc_info())
