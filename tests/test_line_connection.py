@@ -12,7 +12,8 @@ from timeit import default_timer
 from tornado.iostream import StreamBufferFullError, StreamClosedError
 
 from katcp import compat, line_connection
-from katcp.line_connection import FlushQueue, LineConnection
+from katcp.flush_queue import FlushQueue
+from katcp.line_connection import LineConnection
 from tests.support import mock
 
 

@@ -24,6 +24,7 @@ from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
 from katcp.server.deserted import DesertedConnections
 from katcp.server.failures import must_go_through, reply_to_failed_message, traceback_text
+from katcp.server.half_closed import HalfClosedConnections
 from katcp.server.sending import ClientLine, Sending
 
 log = logging.getLogger("katcp.server")
@@ -37,10 +38,6 @@ ACCEPT_BATCH = 64
 
 # When the process has run out of files: seconds until the next attempt to accept clients.
 ACCEPT_RETRY = 1.0
-
-# A client that closes its sending side, and may be there to read, has so many seconds to get what is
-# answered later.
-HALF_CLOSED_TIMEOUT = 30.0
 
 _OUT_OF_FILES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 _NOBODY_THERE = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
@@ -123,8 +120,7 @@ class KATCPServer(Sending):
         self._max_msg_size = self.MAX_MSG_SIZE
         # LineConnection -> ClientConnection
         self._connections = {}
-        # LineConnection -> timer, of clients that closed their sending side and have replies due.
-        self._half_closed = {}
+        self._half_closed = HalfClosedConnections()
         self._deserted = DesertedConnections(self._connections)
 
     # --- configuration and state -----------------------------------------------------------------
@@ -380,8 +376,7 @@ class KATCPServer(Sending):
         finally:
             streams = list(self._connections) + list(self._half_closed)
             self._connections.clear()
-            for stream in list(self._half_closed):
-                self._forget_half_closed(stream)
+            self._half_closed.forget_all()
             # Before any client can see the end: who does may start the server again.
             self._set_stopped()
             for stream in streams:
@@ -578,26 +573,16 @@ class KATCPServer(Sending):
         conn = self._connections.get(stream)
         wait_for_replies = getattr(conn, "_wait_for_replies", None)
         if wait_for_replies is None or not wait_for_replies(
-                lambda: self.call_soon(partial(self._end_half_closed, stream))):
+                lambda: self.call_soon(partial(self._half_closed.end, stream))):
             return False
         del self._connections[stream]
-        self._half_closed[stream] = self.ioloop.call_later(
-            HALF_CLOSED_TIMEOUT, self._end_half_closed, stream)
+        self._half_closed.add(stream, self.ioloop)
         self._call_disconnect_hook(conn, "Socket EOF", False)
         return True
 
-    def _end_half_closed(self, stream):
-        self._forget_half_closed(stream)
-        stream.close_after_flush()
-
-    def _forget_half_closed(self, stream):
-        timer = self._half_closed.pop(stream, None)
-        if timer is not None:
-            self.ioloop.remove_timeout(timer)
-
     def _stream_closed_callback(self, stream, conn):
         self._connections.pop(stream, None)
-        self._forget_half_closed(stream)
+        self._half_closed.forget(stream)
         if stream.error is not None:
             self._logger.warning("Stream for client %s closed with error %r", conn.address, stream.error)
             reason = repr(stream.error)

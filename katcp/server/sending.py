@@ -15,8 +15,9 @@ from tornado.iostream import StreamBufferFullError, StreamClosedError
 
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future
+from katcp.flush_queue import FlushQueue
 from katcp.handover import CallQueue
-from katcp.line_connection import EARLY_FLUSH_SIZE, FlushQueue, LineConnection
+from katcp.line_connection import EARLY_FLUSH_SIZE, LineConnection
 
 
 class Outbox(object):
