@@ -28,9 +28,9 @@ class TestConnecting(LoopTestCase):
     @gen_test
     def test_numeric(self):
         server = self.make_server()
-        before = threading.enumerate()
+        before = set(threading.enumerate())
         sock = yield self.connect(*server.address)
-        self.assertEqual(threading.enumerate(), before)
+        self.assertEqual(set(threading.enumerate()), before)
         self.assertEqual(sock.getpeername(), server.address)
         sock.close()
 

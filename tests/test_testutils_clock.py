@@ -211,10 +211,10 @@ def run_case(test_class):
 
 class TestEndOfTests(unittest.TestCase):
     def setUp(self):
-        self.threads = threading.enumerate()
+        self.threads = set(threading.enumerate())
 
     def tearDown(self):
-        self.assertEqual(threading.enumerate(), self.threads)
+        self.assertEqual(set(threading.enumerate()), self.threads)
 
     def test_gen_test_times_out_by_the_fake_clock(self):
         class Test(TimewarpAsyncTestCase):

@@ -261,13 +261,13 @@ class TestAsyncWaitingMock(TimewarpAsyncTestCase):
 
     @testing.gen_test
     def test_leaves_no_timer(self):
-        threads = threading.enumerate()
+        threads = set(threading.enumerate())
         waiting_mock = AsyncWaitingMock()
         waiting = waiting_mock.assert_wait_call_count(1, timeout=1000)
         self.assertEqual(len(threading.enumerate()), len(threads) + 1)
         self.io_loop.add_callback(waiting_mock)
         yield waiting
-        self.assertEqual(threading.enumerate(), threads)
+        self.assertEqual(set(threading.enumerate()), threads)
 
 
 class TestConstruction(unittest.TestCase):

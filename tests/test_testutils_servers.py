@@ -320,7 +320,7 @@ class TestAsync(SlowCommandTests, unittest.TestCase):
 class TestLifeCycle(unittest.TestCase):
     def test_collectable(self):
         for cls in (DeviceTestServer, AsyncDeviceTestServer):
-            threads = threading.enumerate()
+            threads = set(threading.enumerate())
             device = cls("127.0.0.1", 0)
             device.start(timeout=10)
             client = RawClient(device.bind_address)
@@ -330,7 +330,7 @@ class TestLifeCycle(unittest.TestCase):
             device.stop()
             device.join(timeout=10)
             client.close()
-            self.assertEqual(threading.enumerate(), threads)
+            self.assertEqual(set(threading.enumerate()), threads)
             reference = weakref.ref(device)
             del device
             gc.collect()

@@ -14,12 +14,13 @@ import tornado.ioloop
 
 FDS = "/proc/self/fd"
 
-# The first to ask in the main thread has a loop made; that is not to be one of the tests.
-first_loop = tornado.ioloop.IOLoop.current()
+# Where asyncio is beneath, the first to ask in the main thread has a loop made; that is not to be a test.
+first_loop = getattr(tornado.ioloop.IOLoop.current(), "asyncio_loop", None)
 
 
 def pytest_unconfigure():
-    first_loop.close()
+    if first_loop is not None:
+        first_loop.close()
 
 
 def pytest_report_header(config):
