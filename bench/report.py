@@ -53,7 +53,7 @@ def verdicts(figures):
     lines = []
     for goal in GOALS:
         for figure in figures:
-            if figure.bench != goal.bench:
+            if figure.bench != goal.bench or goal.sizes not in (None, figure.sizes):
                 continue
             ratio = figure.ratio(goal.label, goal.other)
             if ratio is not None:
