@@ -5,10 +5,13 @@ from __future__ import absolute_import, division, print_function
 import logging
 import numbers
 
-from katcp.compat import encode_utf8, is_bytes, is_text, text_type
+from katcp.compat import encode_native, encode_utf8, is_bytes, is_text, text_type
 
 # Part of what used to be one module; log filters of users know it by that name.
 logger = logging.getLogger("katcp.core")
+
+# Flags, counts, indexes: most integers that are sent are small.
+_SMALL_INTEGERS = [b"%d" % number for number in range(1024)]
 
 
 def encode_utf8_with_error_log(arg):
@@ -95,9 +98,9 @@ def format_arguments(arguments):
         elif kind is bytes:
             result.append(arg)
         elif kind is float:
-            result.append(b"%r" % arg)
+            result.append(encode_native(repr(arg)))
         elif kind is int:
-            result.append(b"%d" % arg)
+            result.append(_SMALL_INTEGERS[arg] if 0 <= arg < 1024 else encode_native(str(arg)))
         elif kind is bool:
             result.append(b"1" if arg else b"0")
         else:

@@ -12,6 +12,8 @@ if PY2:
     integer_types = (int, long)  # noqa: F821
     # Text to UTF-8 without a Python frame.
     encode_utf8 = operator.methodcaller("encode", "utf-8")
+    # Native strings (not of subclasses) to UTF-8, likewise.
+    encode_native = str
 
     def ensure_native_str(value):
         """Return `value` as a native string.
@@ -44,7 +46,7 @@ else:
     string_types = (str, bytes)
     integer_types = (int,)
     # Text to UTF-8 without a Python frame.
-    encode_utf8 = str.encode
+    encode_utf8 = encode_native = str.encode
 
     def ensure_native_str(value):
         """Return `value` as a native string.
