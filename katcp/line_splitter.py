@@ -3,7 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 # What ``in`` and indexing know for one byte: an integer on Python 3, a character on Python 2.
-_CR = b"\r"[0]
+_LF, _CR = b"\n"[0], b"\r"[0]
 _BLANKS = (b" "[0], b"\t"[0])
 
 
@@ -58,13 +58,13 @@ class LineSplitter(object):
         """
         if self.overflow:
             return []
+        if data and data[-1] == _LF and len(data) < self.max_line and not self._parts:
+            line = data[:-1]
+            if line and _LF not in line and _CR not in line:
+                # One line and nothing else, as from peers that wait for answers.
+                return [line] if line[0] not in _BLANKS or line.strip(b" \t") else []
         if _CR in data:
             data = data.replace(b"\r", b"\n")
-        end = data.find(b"\n")
-        if 0 < end == len(data) - 1 < self.max_line - 1 and not self._parts:
-            # One line and nothing else, as from peers that wait for answers.
-            line = data[:end]
-            return [line] if line[0] not in _BLANKS or line.strip(b" \t") else []
         lines = data.split(b"\n")
         rest = lines.pop()
         if lines:

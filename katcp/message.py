@@ -496,9 +496,10 @@ class MessageParser(object):
         if known is None:
             head_without_mid, _, mid = head.partition(b"[")
             known = _parsed_heads.get(head_without_mid)
-            end = mid[-1:]
+            if known is None or mid[-1:] != b"]":
+                return self._parse_carefully(line)
             mid = mid[:-1]
-            if known is None or end != b"]" or not mid.isdigit():
+            if not mid.isdigit():
                 return self._parse_carefully(line)
         if not space:
             arguments = []

@@ -16,7 +16,7 @@ from katcp.client.layered import LayeredDict
 from katcp.client.lifecycle import ClientLifecycle
 from katcp.client.protocol_detection import ProtocolDetection
 from katcp.client.thread_safety import ThreadSafety, make_threadsafe, make_threadsafe_blocking
-from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_metaclass
+from katcp.compat import CANCELLED_ERRORS, encode_native, get_thread_ident, lossy_str, with_metaclass
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
@@ -270,7 +270,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         in_use = self._ids_in_use
         while True:
             number = number % MAX_MSG_ID + 1
-            mid = b"%d" % number
+            mid = encode_native(str(number))
             if not in_use or mid not in in_use and (mid,) not in in_use:
                 self._last_msg_id = number
                 return mid
