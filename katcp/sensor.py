@@ -48,6 +48,18 @@ class DiscreteParamsError(ValueError, IndexError):
     """A discrete sensor has no allowed values (an IndexError for the sake of older code)."""
 
 
+# Class of a type -> an instance and its methods: one set of them does for all sensors of the type.
+_shared_types = {}
+
+
+def _shared_type(kattype):
+    shared = _shared_types.get(kattype)
+    if shared is None:
+        instance = kattype()
+        shared = _shared_types.setdefault(kattype, (instance, instance.pack, instance.unpack))
+    return shared
+
+
 class Sensor(object):
     """A named value of a device, with a status and a time.
 
@@ -167,14 +179,13 @@ class Sensor(object):
                 raise DiscreteParamsError(
                     "Discrete sensor {!r} needs params, the list of its values".format(self.name))
             self._kattype = kattype(self.params)
+            self._formatter, self._parser = self._kattype.pack, self._kattype.unpack
             default_value = self.params[0]
         else:
-            self._kattype = kattype()
+            self._kattype, self._formatter, self._parser = _shared_type(kattype)
             if sensor_type in (self.INTEGER, self.FLOAT) and len(self.params) == 2:
                 if not self.params[0] <= default_value <= self.params[1]:
                     default_value = self.params[0]
-        self._formatter = self._kattype.pack
-        self._parser = self._kattype.unpack
         self.formatted_params = [self._formatter(param, True) for param in self.params]
 
         self._current_reading = Reading(
