@@ -11,6 +11,7 @@ import sys
 
 import tornado
 from tornado.gen import Runner
+from tornado.ioloop import IOLoop
 
 from katcp.compat.futures import fail
 from katcp.compat.versions import ON_ASYNCIO
@@ -75,7 +76,7 @@ if ON_ASYNCIO and sys.version_info >= (3, 8) and tornado.version_info[:2] < (6, 
         waits for ever.
         """
         base = type(ioloop)
-        if issubclass(base, _CancellationTeller):
+        if issubclass(base, _CancellationTeller) or not issubclass(base, IOLoop):  # a stand-in of a test
             return
         if base not in _telling_classes:
             _telling_classes[base] = type("Telling" + base.__name__, (_CancellationTeller, base), {})
