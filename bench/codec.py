@@ -6,6 +6,7 @@ in turns, so that whatever else the machine does hits all of them alike::
 
     python -m bench.codec
     python -m bench.codec --groups 10 --peer-python /path/to/python/with/another/katcp
+    python -m bench.codec --steps
 
 This one runs on Python 2 as well; ``python -m bench codec`` does the same next to all else.  aiokatcp
 takes part where it is installed; a peer is another interpreter with its own ``katcp``.
@@ -198,6 +199,29 @@ def figures(settings):
                 peer.close()
 
 
+def steps(messages=1000, groups=1, rounds=15):
+    """Measure what a round of this library is made of.
+
+    Returns
+    -------
+    list of (str, float)
+        Name of a step, and the median of its times in seconds.  The last one is no step: it is how long
+        the interpreter takes to write the floats of the arguments as text, which is part of building.
+    """
+    from katcp.core import Message, MessageParser
+    all_arguments = make_arguments(messages, groups)
+    built = [Message.reply("foo", *arguments) for arguments in all_arguments]
+    lines = [bytes(message) for message in built]
+    parsed = [MessageParser().parse(line) for line in lines]
+    floats = [value for arguments in all_arguments for value in arguments if type(value) is float]
+    return [(name, median([timed(step, argument) for _ in range(rounds)])) for name, step, argument in [
+        ("build", lambda values: [Message.reply("foo", *arguments) for arguments in values], all_arguments),
+        ("serialise", lambda values: [bytes(message) for message in values], built),
+        ("parse", lambda values: [MessageParser().parse(line) for line in values], lines),
+        ("compare", lambda values: [mine == other for mine, other in values], list(zip(built, parsed))),
+        ("(floats to text)", lambda values: [repr(value) for value in values], floats)]]
+
+
 BENCHMARKS = [("codec", figures)]
 
 
@@ -211,10 +235,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peer-python", action="append", default=[], metavar="PATH",
                         help="another interpreter whose katcp takes part")
+    parser.add_argument("--steps", action="store_true", help="show what a round of ours is made of")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
         serve(args.messages, args.groups)
+        return
+    if args.steps:
+        for name, seconds in steps(args.messages, args.groups, args.rounds):
+            print("%-20s median %8.3f us/message" % (name, seconds / args.messages * 1e6))
         return
     results = measure(args.messages, args.groups, args.rounds, args.peer_python)
     print("%d messages of %d arguments, Python %s, milliseconds:"

@@ -55,6 +55,10 @@ class TestCodec(unittest.TestCase):
             [sys.executable, "-m", "bench.codec", "--messages", "20", "--rounds", "2"], cwd=CHECKOUT)
         self.assertIn("20 messages of 4 arguments", output.decode())
 
+    def test_steps(self):
+        names = [name for name, seconds in codec.steps(messages=20, rounds=3) if seconds > 0]
+        self.assertEqual(names, ["build", "serialise", "parse", "compare", "(floats to text)"])
+
 
 if __name__ == "__main__":
     unittest.main()
