@@ -151,7 +151,7 @@ class AsyncCallbackEvent(AsyncEvent):
     def _call_back(self, flag):
         try:
             self._callback(flag)
-        except Exception:
+        except (Exception,) + compat.CANCELLED_ERRORS:
             log.exception("Unhandled exception calling event change callback")
 
 

@@ -246,8 +246,12 @@ class IOLoopManager(object):
         try:
             self._run_until_stopped(run)
         finally:
+            with self._start_lock:
+                # Whoever stops it from now on has only to wait for its end.
+                was_stopped, run.stopping = run.stopping, True
+                self._retire(run)
             try:
-                if self.on_loop_end is not None and not run.stopping:
+                if self.on_loop_end is not None and not was_stopped:
                     self._tidy_up(ioloop)
                 for task in compat.cancel_pending_work(ioloop, TASK_END_TIMEOUT):
                     self._logger.warning("Task %r did not end when it was cancelled", task)

@@ -557,6 +557,13 @@ class LineConnection(object):
             self._write_futures = None
         self._schedule_close_callback()
 
+    def abandon(self):
+        """Close the socket of a connection whose loop is closed: nobody is told, and nothing is sent."""
+        self._closed = True
+        self._events = self._on_line = self._on_overflow = self._on_batch_end = self._close_callback = None
+        self._out, self._head, self._unsent = [], None, 0
+        self.socket.close()
+
     def _send_last_output(self):
         try:
             if self._unsent:

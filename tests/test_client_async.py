@@ -84,6 +84,13 @@ class TestRequests(ClientTestCase):
         self.assertEqual(self.server.lines, [b"?a[1]", b"?b", b"?c[42]", b"?d[3]", b"?e"])
 
     @gen_test
+    def test_nothing_is_sent_with_a_timeout_that_is_none(self):
+        with self.assertRaises(TypeError):
+            yield self.client.future_request(Message.request("a"), timeout="5")
+        yield self.client.future_request(Message.request("b"))
+        self.assertEqual(self.server.lines, [b"?b[2]"])
+
+    @gen_test
     def test_callbacks(self):
         informs, reply = Recorder(), Recorder()
         result = self.client.callback_request(Message.request("help"), reply, informs)

@@ -78,8 +78,8 @@ class TestDeadlineQueue(unittest.TestCase):
         self.pending.pop(key)
 
     def add(self, timeout, key):
-        self.pending[key] = deadline = Deadline((None, None, key, None))
-        self.queue.add(deadline, self.loop, timeout)
+        self.pending[key] = deadline = Deadline((timeout, None, key, None))
+        self.queue.add(deadline, self.loop)
 
     def advance(self, to):
         self.clock.now = to

@@ -128,7 +128,8 @@ class TestLanguage(unittest.TestCase):
             recurse()
         except RuntimeError as error:
             self.assertTrue(compat.is_recursion_error(error))
-        self.assertFalse(compat.is_recursion_error(RuntimeError("mine")))
+        for text in ("mine", u"\xe9"):
+            self.assertFalse(compat.is_recursion_error(RuntimeError(text)))
         self.assertFalse(compat.is_recursion_error(ValueError("maximum recursion depth exceeded")))
 
     def test_with_metaclass(self):

@@ -408,6 +408,27 @@ class TestManagedLoop(ManagerTestCase):
         self.assertEqual(log.messages[0], "Error at the end of the ioloop: ")
         self.assertTrue(compat.ioloop_is_closed(ioloop))
 
+    def test_a_stop_while_the_loop_ends_by_itself(self):
+        calls = []
+
+        @tornado.gen.coroutine
+        def on_loop_end():
+            stopper = threading.Thread(target=lambda: calls.append(self.manager.stop()))
+            stopper.start()
+            stopper.join()
+            for _ in range(5):
+                yield tornado.gen.moment
+            calls.append("end")
+
+        self.manager.on_loop_end = on_loop_end
+        ioloop = self.start()
+        with LogRecorder("katcp.ioloop_manager") as log:
+            ioloop.add_callback(ioloop.stop)
+            self.manager.join(LONG)
+        self.assertEqual(calls[1:], ["end"])
+        calls[0].result(LONG)
+        self.assertEqual([message for message in log.messages if "rror" in message], [])
+
     def test_errors_of_the_loop_itself_are_logged(self):
         ioloop = self.manager.get_ioloop()
         ioloop.start = mock.Mock(side_effect=ValueError("oh"))

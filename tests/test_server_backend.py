@@ -10,6 +10,7 @@ import struct
 import threading
 import unittest
 import weakref
+from contextlib import closing
 
 from tornado import gen
 
@@ -541,6 +542,44 @@ class TestUnmanaged(UnmanagedTestCase):
             self.assertIs(self.server.ioloop, self.ioloop)
 
         self.run_sync(use)
+
+
+class TestClosedLoop(unittest.TestCase):
+    def run_on_new_loop(self, server, function):
+        ioloop = compat.new_ioloop()
+        try:
+            server.set_ioloop(ioloop)
+            ioloop.run_sync(gen.coroutine(function), timeout=TIMEOUT)
+        finally:
+            ioloop.close()
+
+    def test_loop_that_is_closed_without_a_stop(self):
+        for concurrency in ((False, False), (True, True)):
+            server = Device("127.0.0.1", 0)
+            server.set_concurrency_options(*concurrency)
+            clients = []
+
+            def start():
+                server.start()
+                clients.append(socket.create_connection(server.bind_address))
+                while not server._server._connections:
+                    yield gen.moment
+
+            def start_and_stop():
+                server.start()
+                yield gen.moment
+                yield server.stop()
+
+            self.run_on_new_loop(server, start)
+            server.stop().result(TIMEOUT)
+            server.join(TIMEOUT)
+            self.assertFalse(server.running())
+            with closing(clients[0]) as client:
+                client.settimeout(TIMEOUT)
+                while client.recv(1000):
+                    pass
+            self.run_on_new_loop(server, start_and_stop)
+            self.assertFalse(server.running())
 
 
 class TestUnmanagedWithHandlerThread(UnmanagedTestCase):

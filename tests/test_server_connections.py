@@ -9,6 +9,7 @@ from katcp import compat
 from katcp.message import Message
 from katcp.server import (ClientConnection, ClientRequestConnection, DeviceServerBase, KATCPServer,
                           ThreadsafeClientConnection)
+from katcp.server.failures import reason_text
 from tests.support import mock
 from tests.support.devices import ServerTestCase
 
@@ -184,6 +185,26 @@ class TestClientRequestConnection(unittest.TestCase):
     def test_users_may_put_attributes_on_it(self):
         self.req.started = 3
         self.assertEqual(self.req.started, 3)
+
+
+class TestReasonText(unittest.TestCase):
+    def test_whatever_the_exception_does(self):
+        class Silent(Exception):
+            def __str__(self):
+                raise ValueError("No")
+
+            __unicode__ = __str__
+
+        class Undecodable(Silent):
+            def __str__(self):
+                return b"\xff".decode("ascii")
+
+            __unicode__ = __str__
+
+        self.assertEqual(reason_text(ValueError("why")), "why")
+        self.assertEqual(reason_text(ValueError(u"\xe9")), u"\xe9")
+        self.assertEqual(reason_text(Silent()), "<Silent that cannot be shown>")
+        self.assertEqual(reason_text(Undecodable()), "<Undecodable that cannot be shown>")
 
 
 class Base(DeviceServerBase):

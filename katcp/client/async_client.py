@@ -122,7 +122,8 @@ class AsyncClient(DeviceClient):
                 msg.mid = key
             else:
                 key = (key,)
-        handle = None if timeout is None else Deadline((None, None, key, None))
+        # A timeout that is no number fails here, before anything is sent.
+        handle = None if timeout is None else Deadline((timeout + 0.0, None, key, None))
         entry = (msg, reply_cb, inform_cb, user_data, handle)
         if self._stream is not None:
             # While others are pending there is likely to be more to send along with this.
@@ -132,7 +133,7 @@ class AsyncClient(DeviceClient):
             self.send_request(msg)
             # Now that the server has something to do; whoever answers at once needs no deadline.
             if handle is not None and pending.queue.get(key) is entry:
-                self._deadlines.add(handle, self._ioloop, timeout)
+                self._deadlines.add(handle, self._ioloop)
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:

@@ -180,26 +180,25 @@ class ClientLifecycle(object):
 
     def _loop_ended(self, watcher):
         """The loop has been closed, in an orderly way or not; called in its thread, or when it is noticed."""
-        if watcher is not self._loop_watcher:
-            return
-        if self._managed():
-            # Any thread may be given the identifier of this one next.
-            self.ioloop_thread_id = None
-        if self._run_state == ENDED:
-            return
-        if self._managed():
-            self._logger.error("The loop of the client ended without a stop()")
-        # Nobody can be woken on that loop, and nothing can be done there in good order.
-        self._running.clear()
-        self._connected.clear()
-        stream, self._stream = self._stream, None
-        try:
-            stream.socket.close()
-        except Exception:  # there is none, or not a real one
-            pass
-        self._disconnected.set()
-        self._stopped.set()
-        self._end_run()
+        with self._run_lock:  # several threads may notice it at once
+            if watcher is not self._loop_watcher:
+                return
+            if self._managed():
+                # Any thread may be given the identifier of this one next.
+                self.ioloop_thread_id = None
+            if self._run_state == ENDED:
+                return
+            if self._managed():
+                self._logger.error("The loop of the client ended without a stop()")
+            # Nobody can be woken on that loop, and nothing can be done there in good order.
+            self._running.clear()
+            self._connected.clear()
+            stream, self._stream = self._stream, None
+            if hasattr(stream, "abandon"):  # there may be none, or not a real one
+                stream.abandon()
+            self._disconnected.set()
+            self._stopped.set()
+            self._end_run()
 
     # --- start -----------------------------------------------------------------------------------
 

@@ -113,6 +113,7 @@ class PendingRequests(object):
 class Deadline(list):
     """When a pending request is given up: ``[time, serial number, key, start time]``.
 
+    Until it is added to a `DeadlineQueue` it is ``[timeout, None, key, None]``, with the timeout in seconds.
     It is what pending requests have for a timeout handle, and can be given to
     ``ioloop.remove_timeout`` like the handle of a timer; but there is no need to.
     """
@@ -156,16 +157,9 @@ class DeadlineQueue(object):
         # When the latest deadline was added.
         self._latest = None
 
-    def add(self, deadline, ioloop, timeout):
-        """Let a new Deadline pass `timeout` seconds from now, by the clock of `ioloop`.
-
-        Parameters
-        ----------
-        deadline : Deadline
-            Only the key need be in it.
-        ioloop : tornado IOLoop
-        timeout : float
-        """
+    def add(self, deadline, ioloop):
+        """Let a new Deadline pass when its timeout is over, by the clock of `ioloop`."""
+        timeout = deadline[0]
         now = ioloop.time()
         if self._latest is not None and now < self._latest:
             self._clock_was_set_back(ioloop, now)

@@ -110,7 +110,7 @@ class Wait(object):
         if timeout is not None and timeout <= LOOK_ROUND_INTERVAL:
             return self._latch.wait(timeout)
         give_up = None if timeout is None else default_timer() + timeout
-        # Also without a timeout in slices: Python 2 does not notice interrupts (Ctrl-C) otherwise.
+        # Also without a timeout in slices, so as to look round.
         left = LOOK_ROUND_INTERVAL
         while left > 0:
             if self._latch.wait(left):

@@ -7,6 +7,7 @@ never done.
 
 from __future__ import absolute_import, division, print_function
 
+import functools
 import sys
 
 import tornado
@@ -59,13 +60,15 @@ if ON_ASYNCIO and sys.version_info >= (3, 8) and tornado.version_info[:2] < (6, 
         """What makes an ioloop tell who waits for a coroutine; goes before the ioloop's own class."""
 
         def _run_callback(self, callback):
-            def told():
-                try:
-                    return callback()
-                except asyncio.CancelledError:
-                    fail_coroutines(self, sys.exc_info())
-                    raise
-            super(_CancellationTeller, self)._run_callback(told)
+            # A partial, since tornado logs what it was given: that shows the callback.
+            super(_CancellationTeller, self)._run_callback(functools.partial(self._call_and_tell, callback))
+
+        def _call_and_tell(self, callback):
+            try:
+                return callback()
+            except asyncio.CancelledError:
+                fail_coroutines(self, sys.exc_info())
+                raise
 
     _telling_classes = {}
 

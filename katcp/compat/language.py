@@ -21,7 +21,7 @@ if PY2:
 
     def is_recursion_error(error):
         """Return whether an exception says that functions call one another without end."""
-        return isinstance(error, RuntimeError) and "recursion depth" in str(error)
+        return isinstance(error, RuntimeError) and "recursion depth" in repr(error.args)
 
     get_args = inspect.getargspec
 else:

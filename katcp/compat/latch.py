@@ -13,9 +13,6 @@ if PY2:
     import select
     from timeit import default_timer
 
-    # The longest that poll() takes at a time, in seconds.
-    _LONGEST_POLL = 1000000
-
     class _Pipe(object):
         """Where one thread sleeps until another writes something."""
 
@@ -32,7 +29,7 @@ if PY2:
             """Return after `timeout` seconds, or when somebody calls `wake`, or for no reason."""
             try:
                 # Rounded up: a poll that is over too soon would be followed by many that do not wait.
-                if self._poll.poll(min(timeout, _LONGEST_POLL) * 1000 + 1):
+                if self._poll.poll(timeout * 1000 + 1):
                     os.read(self._read_end, 4096)
             except (select.error, OSError) as exc:
                 if exc.args[0] not in (errno.EINTR, errno.EAGAIN):

@@ -43,6 +43,8 @@ class NextTurn(object):
         """
         ready = self._ready
         for _ in range(len(ready)):
+            if not ready:
+                break  # somebody runs loops within callbacks
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()

@@ -121,7 +121,7 @@ class KATCPServer(Sending):
         # LineConnection -> ClientConnection
         self._connections = {}
         self._half_closed = HalfClosedConnections()
-        self._deserted = DesertedConnections(self._connections)
+        self._deserted = DesertedConnections(self._connections, self._half_closed)
 
     # --- configuration and state -----------------------------------------------------------------
 
@@ -307,6 +307,9 @@ class KATCPServer(Sending):
         if previous == _PREPARED:
             self._undo_prepare(future)
             return future
+        if not self._ioloop_manager.managed and compat.ioloop_is_closed(self.ioloop):
+            self._abandon(future)
+            return future
         manager_stopped = self._ioloop_manager.stop(callback=self._uninstall)
         manager_stopped.add_done_callback(lambda _: compat.resolve(future))
         return future
@@ -382,6 +385,20 @@ class KATCPServer(Sending):
             for stream in streams:
                 stream.close()
             self._stopped.set()
+
+    def _abandon(self, stop_future):
+        """Stop on a loop of the user's that is closed, where nobody can be told of anything."""
+        self._listener.close()
+        self._listener = self._accept_timer = None
+        for stream in list(self._connections) + list(self._half_closed):
+            stream.abandon()
+        self._connections = {}
+        self._half_closed = HalfClosedConnections()
+        self._deserted = DesertedConnections(self._connections, self._half_closed)
+        self._ioloop_manager.stop()
+        self._set_stopped()
+        self._stopped.set()
+        compat.resolve(stop_future)
 
     def _loop_ended(self):
         """Stop, since somebody has stopped the loop or something has ended it; on that loop, once more."""

@@ -36,12 +36,12 @@ class DesertedConnections(object):
 
     Parameters
     ----------
-    connections : dict
-        The server's; its keys are :class:`~katcp.server.sending.ClientLine`.
+    *groups : iterable
+        Of :class:`~katcp.server.sending.ClientLine`: the server's connections.
     """
 
-    def __init__(self, connections):
-        self._connections = connections
+    def __init__(self, *groups):
+        self._groups = groups
         self._ioloop = None
         self._timer = None
         # Connection that its client has closed -> how far its output had got
@@ -64,13 +64,16 @@ class DesertedConnections(object):
     def _on_timer(self):
         self._timer = None
         self.close_deserted()
-        if self._connections:
+        if self._streams():
             self.watch(self._ioloop)
+
+    def _streams(self):
+        return [stream for group in self._groups for stream in group]
 
     def close_deserted(self):
         """Close those that have got nowhere since the last call; loop thread only."""
         suspects, self._suspects = self._suspects, {}
-        for stream in list(self._connections):
+        for stream in self._streams():
             if stream.closed() or stream.reading() or not is_closed_by_peer(stream.socket):
                 continue
             progress = stream.output_progress()

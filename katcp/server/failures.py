@@ -17,13 +17,12 @@ def must_go_through(exc_type):
 
 def reason_text(exc):
     """Return the text of an exception, whatever its class does when it is asked for it."""
-    try:
-        return str(exc)
-    except UnicodeError:
-        pass  # non-ASCII text on Python 2
-    except Exception:
-        return "<%s that cannot be shown>" % (type(exc).__name__,)
-    return compat.text_type(exc)
+    for to_text in (str, compat.text_type):  # on Python 2 str() refuses text that is not ASCII
+        try:
+            return to_text(exc)
+        except Exception:
+            continue
+    return "<%s that cannot be shown>" % (type(exc).__name__,)
 
 
 def traceback_text(exc_info, limit):

@@ -27,8 +27,10 @@ class HalfClosedConnections(object):
         self._timers[stream] = ioloop, ioloop.call_later(HALF_CLOSED_TIMEOUT, self.end, stream)
 
     def end(self, stream):
-        """Close a connection once all that was sent on it has gone."""
-        self.forget(stream)
+        """Close a connection once all that was sent on it has gone; until then it is still one of these."""
+        if stream in self._timers:
+            ioloop, timer = self._timers[stream]
+            ioloop.remove_timeout(timer)
         stream.close_after_flush()
 
     def forget(self, stream):

@@ -95,6 +95,18 @@ class TestNextTurn(unittest.TestCase):
         self.run_in_loop(call)
         self.assertEqual(seen, [2])
 
+    def test_callbacks_that_run_others_themselves(self):
+        seen = []
+
+        def call(ioloop, next_turn):
+            # As a loop does that is run within a callback.
+            ioloop.asyncio_loop.call_soon(next_turn.take)
+            ioloop.asyncio_loop.call_soon(seen.append, 1)
+            next_turn.take()
+
+        self.run_in_loop(call)
+        self.assertEqual(seen, [1])
+
     def test_not_empty_while_others_of_the_same_turn_are_to_run(self):
         seen = []
 
