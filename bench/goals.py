@@ -24,7 +24,6 @@ GOALS = [
     Goal("resource.updates", OURS, AIOKATCP, 1.5),
     Goal("resource.sync", OURS, AIOKATCP, 1.0),
     Goal("resource.strategies", OURS, AIOKATCP, 1.0),
-    Goal("crowd.rush", OURS, AIOKATCP, 5.0),
-    Goal("crowd.rush.no-window", OURS, AIOKATCP, 5.0),
+    Goal("crowd.rush", OURS, AIOKATCP, 5.0, "1000 clients"),
     Goal("memory.connection", OURS, AIOKATCP, 1.0),
 ]

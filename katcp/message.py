@@ -17,7 +17,7 @@ from katcp.arguments import format_arguments
 from katcp.compat import encode_utf8, ensure_native_str, is_bytes, is_text, lossy_str, text_type
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
 
-_MTYPES = (0, 1, 2)
+_MTYPES = _REQUEST, _REPLY, _INFORM = (0, 1, 2)
 
 # What ``in`` wants for one byte of a byte string: an integer on Python 3, a character on Python 2.
 _NUL, _TAB, _LF, _CR, _ESC, _SPACE, _BACKSLASH = b"\0\t\n\r\x1b \\"
@@ -333,21 +333,21 @@ class Message(object):
             Message id (keyword only).
         """
         if cls is Message and not kwargs:
-            return _build(cls.REQUEST, name, args)
+            return _build(_REQUEST, name, args)
         return cls(cls.REQUEST, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
     def reply(cls, name, *args, **kwargs):
         """Return a reply; parameters as for :meth:`request`."""
         if cls is Message and not kwargs:
-            return _build(cls.REPLY, name, args)
+            return _build(_REPLY, name, args)
         return cls(cls.REPLY, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
     def inform(cls, name, *args, **kwargs):
         """Return an inform; parameters as for :meth:`request`."""
         if cls is Message and not kwargs:
-            return _build(cls.INFORM, name, args)
+            return _build(_INFORM, name, args)
         return cls(cls.INFORM, name, args, _mid_keyword(kwargs) if kwargs else None)
 
     @classmethod
@@ -362,14 +362,14 @@ class Message(object):
             The message arguments, see :meth:`format_argument`.
         """
         if cls is Message:
-            return _build(cls.REPLY, req_msg.name, args, req_msg.mid)
+            return _build(_REPLY, req_msg.name, args, req_msg.mid)
         return cls(cls.REPLY, req_msg.name, args, req_msg.mid)
 
     @classmethod
     def reply_inform(cls, req_msg, *args):
         """Return an inform with the name and id of a request; parameters as for `reply_to_request`."""
         if cls is Message:
-            return _build(cls.INFORM, req_msg.name, args, req_msg.mid)
+            return _build(_INFORM, req_msg.name, args, req_msg.mid)
         return cls(cls.INFORM, req_msg.name, args, req_msg.mid)
 
 
