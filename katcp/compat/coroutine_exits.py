@@ -15,7 +15,7 @@ from tornado.gen import Runner
 from tornado.ioloop import IOLoop
 
 from katcp.compat.futures import fail
-from katcp.compat.versions import ON_ASYNCIO
+from katcp.compat.versions import PY2
 
 _RUNNER_CODE = Runner.run.__code__
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which Python 2 does not have
@@ -53,7 +53,7 @@ def fail_coroutines(ioloop, exc_info):
     return found
 
 
-if ON_ASYNCIO and sys.version_info >= (3, 8) and tornado.version_info[:2] < (6, 6):
+if not PY2 and sys.version_info >= (3, 8) and tornado.version_info[:2] < (6, 6):
     import asyncio
 
     class _CancellationTeller(object):

@@ -252,9 +252,9 @@ class TestWhatIsLeftOnAManagedLoop(unittest.TestCase):
             self.assertIsNone(second.result(5))
             manager.join(5)
         self.assertEqual(ended, ["task"])
-        # The callback was cancelled, and that is all there is to report.
+        # The callback was cancelled, and that is all there is to report; tornado 4.5 runs it without a task.
         errors = [record.getMessage() for record in log.records if record.levelname == "ERROR"]
-        self.assertEqual(errors, ["Unhandled exception calling stop callback"])
+        self.assertEqual(errors, ["Unhandled exception calling stop callback"] if compat.ON_ASYNCIO else [])
 
     def test_a_task_that_does_not_end_is_left_behind(self):
         async def stubborn():
