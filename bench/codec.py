@@ -26,6 +26,8 @@ import time
 
 clock = getattr(time, "perf_counter", time.time)
 
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PURE = "ours, without extensions"
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 
 
@@ -64,6 +66,12 @@ def aiokatcp_round(aiokatcp):
     return one_round
 
 
+def _uses_extensions():
+    """Return whether an optional package helps this library."""
+    from katcp.compat.float_text import plain_decimal
+    return plain_decimal is not None
+
+
 def _own_round():
     from katcp.core import Message, MessageParser
     return katcp_round(Message, MessageParser)
@@ -80,8 +88,10 @@ def timed(one_round, all_arguments):
 class Peer(object):
     """Another interpreter that runs this file, one round whenever it is told to."""
 
-    def __init__(self, python, messages, groups, path=None):
+    def __init__(self, python, messages, groups, path=None, extensions=True):
         environment = dict(os.environ)
+        if not extensions:
+            environment["KATCP_NO_EXTENSIONS"] = "1"
         environment.pop("PYTHONPATH", None)
         if path is not None:
             environment["PYTHONPATH"] = path
@@ -174,7 +184,7 @@ def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
 
 
 def figures(settings):
-    """Yield the figures of short and long messages (see `bench.contest`)."""
+    """Yield the figures of short and long messages, and of short ones without extensions."""
     from bench.contest import AIOKATCP, BEFORE, KATCP09, OURS, Figure, take_turns
     for groups in (1, 10):
         messages = settings.count(1000)
@@ -191,9 +201,17 @@ def figures(settings):
             if settings.takes_part(KATCP09):
                 peers.append(Peer(settings.peer_python, messages, groups))
                 contestants[KATCP09] = peers[-1].timed_round
+            if groups == 1 and _uses_extensions():
+                peers.append(Peer(sys.executable, messages, groups, CHECKOUT, extensions=False))
+                contestants[PURE] = peers[-1].timed_round
             samples = take_turns(contestants, 2 * settings.rounds,
                                  lambda label, run: run() / messages * 1e6)
-            yield Figure("codec", "%d arguments" % (4 * groups), "us/message", samples)
+            pure = samples.pop(PURE, None)
+            sizes, unit = "%d arguments" % (4 * groups), "us/message"
+            yield Figure("codec", sizes, unit, samples)
+            if pure:
+                others = dict((label, samples[label]) for label in (AIOKATCP, KATCP09) if label in samples)
+                yield Figure("codec.without-msgspec", sizes, unit, dict(others, **{OURS: pure}))
         finally:
             for peer in peers:
                 peer.close()
@@ -206,8 +224,9 @@ def steps(messages=1000, groups=1, rounds=15):
     -------
     list of (str, float)
         Name of a step, and the median of its times in seconds.  The last one is no step: it is how long
-        the interpreter takes to write the floats of the arguments as text, which is part of building.
+        it takes to write the floats of the arguments as text, which is part of building.
     """
+    from katcp.compat.float_text import encode_float
     from katcp.core import Message, MessageParser
     all_arguments = make_arguments(messages, groups)
     built = [Message.reply("foo", *arguments) for arguments in all_arguments]
@@ -219,7 +238,7 @@ def steps(messages=1000, groups=1, rounds=15):
         ("serialise", lambda values: [bytes(message) for message in values], built),
         ("parse", lambda values: [MessageParser().parse(line) for line in values], lines),
         ("compare", lambda values: [mine == other for mine, other in values], list(zip(built, parsed))),
-        ("(floats to text)", lambda values: [repr(value) for value in values], floats)]]
+        ("(floats to text)", lambda values: [encode_float(value) for value in values], floats)]]
 
 
 BENCHMARKS = [("codec", figures)]
@@ -246,8 +265,9 @@ def main():
             print("%-20s median %8.3f us/message" % (name, seconds / args.messages * 1e6))
         return
     results = measure(args.messages, args.groups, args.rounds, args.peer_python)
-    print("%d messages of %d arguments, Python %s, milliseconds:"
-          % (args.messages, 4 * args.groups, sys.version.split()[0]))
+    print("%d messages of %d arguments, Python %s, %s msgspec, milliseconds:"
+          % (args.messages, 4 * args.groups, sys.version.split()[0],
+             "with" if _uses_extensions() else "without"))
     own_median = median(results[0][1])
     for name, times in results:
         print("%-40s median %8.3f  best %8.3f  %6.2f x ours"

@@ -7,6 +7,8 @@ import sys
 
 import tornado
 
+from katcp.compat.float_text import plain_decimal
+
 from bench.contest import (AIOKATCP, BEFORE, BEFORE_THREADS, FLOOR, KATCP09, OURS, THREADS)
 from bench.goals import GOALS
 
@@ -21,7 +23,9 @@ class Table:
         self._labels = labels
 
     def header(self):
-        """Print who takes part."""
+        """Print who takes part, and what with."""
+        print("Python %s, tornado %s, %s msgspec" % (
+            platform.python_version(), tornado.version, "with" if plain_decimal else "without"))
         print("".ljust(NAME_WIDTH) + "".join(label.rjust(CELL_WIDTH) for label in self._labels))
 
     def add(self, figure):
@@ -70,7 +74,7 @@ def write_json(figures, path):
         os.makedirs(directory, exist_ok=True)
     content = {
         "python": platform.python_version(), "tornado": tornado.version, "machine": platform.machine(),
-        "processors": os.cpu_count(),
+        "processors": os.cpu_count(), "msgspec": plain_decimal is not None,
         "figures": [{"bench": figure.bench, "sizes": figure.sizes, "unit": figure.unit,
                      "samples": figure.samples} for figure in figures]}
     with open(path, "w") as output:

@@ -6,6 +6,7 @@ import logging
 import numbers
 
 from katcp.compat import encode_native, encode_utf8, is_bytes, is_text, text_type
+from katcp.compat.float_text import PLAIN_SQUARE_MAX, PLAIN_SQUARE_MIN, plain_decimal
 
 # Part of what used to be one module; log filters of users know it by that name.
 logger = logging.getLogger("katcp.core")
@@ -98,7 +99,9 @@ def format_arguments(arguments):
         elif kind is bytes:
             result.append(arg)
         elif kind is float:
-            result.append(encode_native(repr(arg)))
+            # As `encode_float` does, without a call.
+            result.append(plain_decimal(arg) if PLAIN_SQUARE_MIN < arg * arg < PLAIN_SQUARE_MAX
+                          else encode_native(repr(arg)))
         elif kind is int:
             result.append(_SMALL_INTEGERS[arg] if 0 <= arg < 1024 else encode_native(str(arg)))
         elif kind is bool:

@@ -22,6 +22,7 @@ import re
 import struct
 
 from katcp.compat import decode_native, ensure_native_str, is_text, string_types
+from katcp.compat.float_text import encode_float
 from katcp.protocol import (DEFAULT_KATCP_MAJOR, MS_TO_SEC_FAC, SEC_TO_MS_FAC,
                             SEC_TS_KATCP_MAJOR)
 
@@ -232,7 +233,7 @@ class Float(_Ranged):
                 raise ValueError("Could not encode value '%r' as float." % (value,))
             # numpy's numbers, fractions and the like have representations of their own.
             value = float(value)
-        return b"%r" % value
+        return encode_float(value)
 
     def decode(self, value, major):
         """Return the float that the bytes `value` spell."""
