@@ -259,7 +259,7 @@ class Message(object):
         if not arguments:
             return head[:-1]
         line = head + b"\x1b".join(arguments)
-        if line.count(b"\x1b") != len(arguments) or not all(arguments):
+        if line.count(b"\x1b") != len(arguments) or b"" in arguments:
             return head[:-1] + b" " + b" ".join([_escape(arg) if arg else b"\\@" for arg in arguments])
         # The same for all arguments at once, which ESC separates, since none of them contains it.
         if _BACKSLASH in line:
@@ -499,8 +499,9 @@ class MessageParser(object):
             return self._parse_carefully(line)
         head, space, rest = line.partition(b" ")
         mid = None
-        known = _parsed_heads.get(head)
-        if known is None:
+        if head in _parsed_heads:
+            known = _parsed_heads[head]
+        else:
             head_without_mid, _, mid = head.partition(b"[")
             known = _parsed_heads.get(head_without_mid)
             if known is None or mid[-1:] != b"]":
@@ -514,11 +515,11 @@ class MessageParser(object):
             # All arguments at once, separated by ESC.  Most escapes are spaces.
             raw = rest.replace(b" ", b"\x1b").replace(b"\\_", b" ")
             arguments = _unescaped_arguments(rest, raw) if _BACKSLASH in raw else raw.split(b"\x1b")
-            if not all(arguments) and (line.find(b"  ") >= 0 or line[-1] == _SPACE):
+            if b"" in arguments and (line.find(b"  ") >= 0 or line[-1] == _SPACE):
                 return self._parse_carefully(line)
         else:
             arguments = rest.split(b" ")
-            if not all(arguments):
+            if b"" in arguments:
                 return self._parse_carefully(line)
         msg = _new_message(Message)
         msg.mtype, msg.name = known

@@ -19,9 +19,9 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 class TestFloatText(unittest.TestCase):
     """The same digits as `repr`, whether or not msgspec writes them."""
 
-    AWKWARD = [0.0, 1.0, 0.1, 1 / 3, 1e-4, 9.999e-5, 3.1622776e-4, 3.1622777e-4, 1e-5, 5e-324, 123456789.123456789,
-               1e15, 3.162e15, 3.163e15, 9007199254740993.0, 9999999999999998.0, 1e16, 1e17, 1e22, 1e100, 1e200,
-               1.7976931348623157e308, float("inf"), float("nan")]
+    AWKWARD = [0.0, 1.0, 0.1, 1 / 3, 1e-4, 9.999e-5, 3.1622776e-4, 3.1622777e-4, 1e-5, 5e-324, 123456789.1,
+               1e15, 3.162e15, 3.163e15, 9007199254740993.0, 9999999999999998.0, 1e16, 1e17, 1e22, 1e100,
+               1e200, 1.7976931348623157e308, float("inf"), float("nan")]
 
     def numbers(self):
         """Yield floats of many magnitudes, with few and with many digits."""
