@@ -20,7 +20,7 @@ from katcp.errors import KatcpSyntaxError, KatcpTypeError
 _MTYPES = _REQUEST, _REPLY, _INFORM = (0, 1, 2)
 
 # What ``in`` wants for one byte of a byte string: an integer on Python 3, a character on Python 2.
-_NUL, _TAB, _LF, _CR, _ESC, _SPACE, _BACKSLASH = b"\0\t\n\r\x1b \\"
+_NUL, _TAB, _LF, _CR, _ESC, _SPACE, _BACKSLASH, _CLOSING = b"\0\t\n\r\x1b \\]"
 
 # What is known to be a good name, so that nobody has to look at it again:
 # native name -> {message type -> what a message begins with: without id, and ESC; with an id, up to it}, and
@@ -502,12 +502,12 @@ class MessageParser(object):
         if head in _parsed_heads:
             known = _parsed_heads[head]
         else:
-            head_without_mid, _, mid = head.partition(b"[")
-            known = _parsed_heads.get(head_without_mid)
-            if known is None or mid[-1:] != b"]":
+            if _CLOSING not in head:
                 return self._parse_carefully(line)
-            mid = mid[:-1]
-            if not mid.isdigit():
+            # If the last byte is another one, then what is left of the id has one that is no digit.
+            head, _, mid = head[:-1].partition(b"[")
+            known = _parsed_heads.get(head)
+            if known is None or not mid.isdigit():
                 return self._parse_carefully(line)
         if not space:
             arguments = []

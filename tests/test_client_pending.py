@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import random
 import unittest
 
 from katcp import compat
@@ -71,14 +72,15 @@ class TestDeadlineQueue(unittest.TestCase):
         self.addCleanup(self.loop.close)
         self.clock = HandClock(1000)
         self.clock.install(self.loop)
-        self.queue = DeadlineQueue(self.pass_, lambda deadline: self.pending.get(deadline[2]) is deadline)
+        self.queue = DeadlineQueue(self.pass_, self.pending)
 
     def pass_(self, key, start_time):
         self.passed.append((key, start_time))
         self.pending.pop(key)
 
     def add(self, timeout, key):
-        self.pending[key] = deadline = Deadline((timeout, None, key, None))
+        deadline = Deadline((timeout, None, key, None))
+        self.pending[key] = (deadline,)
         self.queue.add(deadline, self.loop)
 
     def advance(self, to):
@@ -114,7 +116,7 @@ class TestDeadlineQueue(unittest.TestCase):
     def test_handle_can_be_given_to_the_loop(self):
         self.add(1, "a")
         self.add(2, "b")
-        self.loop.remove_timeout(self.pending["a"])
+        self.loop.remove_timeout(self.pending["a"][-1])
         self.advance(1002)
         self.assertEqual(self.passed, [("b", 1000)])
 
@@ -136,6 +138,28 @@ class TestDeadlineQueue(unittest.TestCase):
         self.assertEqual(self.passed, [("a", 10)])
         self.advance(15)
         self.assertEqual(self.passed[1:], [("c", 10), ("b", 10)])
+
+    def test_order_after_the_clock_was_set_back(self):
+        self.add(100, "long")
+        self.add(1, "a")
+        self.clock.now = 10
+        for timeout, key in ((5, "d"), (3, "c"), (2, "b"), (200, "longer"), (6, "e")):
+            self.add(timeout, key)
+        for now, keys in ((11, "a"), (12, "b"), (13, "c"), (15, "d"), (16, "e")):
+            self.advance(now)
+            self.assertEqual(self.passed.pop(), (keys, 10))
+            self.assertEqual(self.passed, [])
+        self.advance(210)
+        self.assertEqual(self.passed, [("long", 10), ("longer", 10)])
+
+    def test_any_order(self):
+        rng = random.Random(3)
+        timeouts = [rng.randrange(50) for _ in range(400)]
+        for key, timeout in enumerate(timeouts):
+            self.add(timeout, key)
+        self.advance(1050)
+        in_order = sorted(range(400), key=lambda key: timeouts[key])
+        self.assertEqual([key for key, _ in self.passed], in_order)
 
     def test_memory_is_bounded(self):
         for number in range(10000):

@@ -65,12 +65,13 @@ class AsyncClient(DeviceClient):
         self._pending = PendingRequests()
         self._async_queue = self._ids_in_use = self._pending.queue
         self._async_id_stack = self._pending.id_stack
-        self._deadlines = DeadlineQueue(self._deadline_passed, self._is_deadline_pending)
+        self._deadlines = DeadlineQueue(self._deadline_passed, self._async_queue)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
 
     def _init_state_per_run(self, ioloop):
         super(AsyncClient, self)._init_state_per_run(ioloop)
+        self._new_plain_future = None if ioloop is None else compat.plain_future_factory(ioloop)
         # Left behind on a loop that was closed without a stop: their timer will never fire.
         self._reset_async_requests()
 
@@ -161,7 +162,7 @@ class AsyncClient(DeviceClient):
         """
         if get_thread_ident() != self.ioloop_thread_id:
             return self._future_request_from_thread(msg, timeout, use_mid)
-        return self._request_for(compat.new_plain_future(self._ioloop), msg, timeout, use_mid)
+        return self._request_for(self._new_plain_future(), msg, timeout, use_mid)
 
     def linked_request(self, msg, timeout=None, use_mid=None):
         """Do what `future_request` does, for callers whose own futures follow the returned one.
@@ -361,10 +362,6 @@ class AsyncClient(DeviceClient):
             if not self._pending.queue:
                 # A client that has been stopped must not be kept by a timer for nothing.
                 self._deadlines.clear()
-
-    def _is_deadline_pending(self, deadline):
-        entry = self._async_queue.get(deadline[2])
-        return entry is not None and entry[4] is deadline
 
     def _deadline_passed(self, key, start_time):
         try:

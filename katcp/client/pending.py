@@ -10,6 +10,8 @@ from katcp.errors import KatcpClientError
 # Deadlines of requests that were answered are dropped when they outnumber the others by this much.
 _SPARE_DEADLINES = 128
 
+_NO_ENTRY = (None,)
+
 
 class PendingRequests(object):
     """The table of requests that were sent and not answered yet.
@@ -141,15 +143,17 @@ class DeadlineQueue(object):
     ----------
     passed : callable
         ``passed(key, start_time)`` is called when a deadline has passed.
-    is_pending : callable
-        ``is_pending(deadline)`` tells whether anybody still waits for it.
+    entries : dict
+        The pending requests: key to entry, whose last item is the request's deadline.
     """
 
-    def __init__(self, passed, is_pending):
+    def __init__(self, passed, entries):
         self._passed = passed
-        self._is_pending = is_pending
+        self._entries = entries
         self._ioloop = None
         self._heap = []
+        # No deadline in the heap is after this.
+        self._last_time = 0
         self._spare = _SPARE_DEADLINES
         self._serial = 0
         self._timer = None
@@ -171,7 +175,12 @@ class DeadlineQueue(object):
         if len(heap) >= self._spare:
             self._drop_answered()
             heap = self._heap
-        heapq.heappush(heap, deadline)
+        if not heap or when >= self._last_time:
+            # Where all have the same timeout each goes to the end, which is cheaper to do than to find out.
+            self._last_time = when
+            heap.append(deadline)
+        else:
+            heapq.heappush(heap, deadline)
         if self._timer is None or when < self._timer_time:
             self._arm(ioloop, when, max(0, timeout))
 
@@ -190,10 +199,16 @@ class DeadlineQueue(object):
                 deadline[3] = now
         heapq.heapify(heap)
         if heap:
+            self._last_time = max(heap)[0]
             self._arm(ioloop, heap[0][0], max(0, heap[0][0] - now))
 
+    def _is_pending(self, deadline):
+        return self._entries.get(deadline[2], _NO_ENTRY)[-1] is deadline
+
     def _drop_answered(self):
-        self._heap = [deadline for deadline in self._heap if self._is_pending(deadline)]
+        entries = self._entries
+        self._heap = [deadline for deadline in self._heap
+                      if entries.get(deadline[2], _NO_ENTRY)[-1] is deadline]
         heapq.heapify(self._heap)
         self._spare = 2 * len(self._heap) + _SPARE_DEADLINES
 

@@ -24,7 +24,7 @@ from katcp.compat.futures import (  # noqa: F401
     AnyCancelledError, AnyTimeoutError, CANCELLED_ERRORS, ConcurrentFuture, DoneFuture,
     GenTimeoutError, LoopFuture, ThreadsafeFuture, TornadoFuture, add_loop_callback,
     add_threadsafe_callback, as_future, copy_outcome, coroutine, done_future, fail, failed_future,
-    finished_copy, future_exc_info, is_awaitable, is_future, new_future, new_plain_future,
+    finished_copy, future_exc_info, is_awaitable, is_future, new_future, plain_future_factory,
     remove_done_callback, resolve, was_cancelled)
 from katcp.compat.coroutine_exits import fail_coroutines, tell_of_cancellations  # noqa: F401
 from katcp.compat.next_turn import next_turn_of  # noqa: F401

@@ -185,15 +185,19 @@ if ON_ASYNCIO:
         """
         return cls(loop=ioloop.asyncio_loop)
 
-    if TORNADO_MAJOR == 5:
-        new_plain_future = new_future
-    else:
-        def new_plain_future(ioloop):
-            """Return a new pending future of asyncio's own class: the fastest to await.
+    def plain_future_factory(ioloop):
+        """Return a function without arguments that makes pending futures of a loop, the fastest to await.
 
-            For users alone: it tells our futures as late as everybody else (see `LoopFuture`).
-            """
-            return ioloop.asyncio_loop.create_future()
+        For users alone: on tornado 6 they are of asyncio's own class, and tell our futures as late as
+        everybody else (see `LoopFuture`).
+        """
+        if TORNADO_MAJOR == 5:
+            return functools.partial(new_future, ioloop)
+        loop = ioloop.asyncio_loop
+        if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
+            # What that method does.
+            return functools.partial(asyncio.Future, loop=loop)
+        return loop.create_future
 else:
     class LoopFuture(_FollowedFuture, TornadoFuture):
         """A future that belongs to a loop, and tells its followers at once (see `new_future`)."""
@@ -258,7 +262,9 @@ else:
         future._loop = ioloop
         return future
 
-    new_plain_future = new_future
+    def plain_future_factory(ioloop):
+        """Return a function without arguments that makes pending futures of a loop."""
+        return functools.partial(new_future, ioloop)
 
 
 def done_future(result=None, exception=None):
