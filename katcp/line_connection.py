@@ -76,11 +76,14 @@ class LineConnection(object):
         Why the connection broke; None while it is open and after an orderly end.
     urgent : bool
         Set it to have the next output sent on the spot, not at the end of the loop callback.
+    max_held : int or float
+        So many pieces of output are collected at most; by default there is no such limit.  For a peer that
+        could be at work on the first while the others are being made.
     """
 
     __slots__ = (
         "socket", "ioloop", "max_buffer_size", "max_write_buffer_size", "error",
-        "urgent",
+        "urgent", "max_held",
         "_closed", "_close_callback", "_events", "_hung_up",
         # input
         "_splitter", "_on_line", "_on_overflow", "_on_batch_end", "_lines", "_paused", "_listening",
@@ -100,6 +103,7 @@ class LineConnection(object):
         self.max_write_buffer_size = max_write_buffer_size
         self.error = None
         self.urgent = False
+        self.max_held = float("inf")
         self._closed = False
         self._close_callback = None
         self._events = None  # what is registered with the loop; None for not registered
@@ -430,6 +434,8 @@ class LineConnection(object):
         elif not (self._in_flush_queue or self._blocked):
             self._in_flush_queue = True
             self._flush_queue.add(self)
+        elif len(self._out) >= self.max_held and not self._blocked:
+            self.flush()
 
     def write(self, data):
         """Queue bytes as `send` does and return a future.

@@ -195,6 +195,15 @@ class TestRequests(ClientTestCase):
         self.assertEqual(ids, [b"2", b"4", b"5"])
 
     @gen_test
+    def test_ids_that_were_not_sent_are_skipped_too(self):
+        without_id = Message.request("silent")
+        self.client.callback_request(without_id, Recorder(), use_mid=False)
+        self.client._last_msg_id = 0
+        msg = Message.request("a")
+        yield self.client.future_request(msg)
+        self.assertEqual((without_id.mid, msg.mid), (None, b"2"))
+
+    @gen_test
     def test_cancelled_future(self):
         future = self.client.future_request(Message.request("silent"))
         if not hasattr(future, "cancel") or not future.cancel():

@@ -500,6 +500,32 @@ class TestWriting(LineConnectionTestCase):
         flush_queue.flush()
         self.assertEqual([connection.sends for connection in connections], [1, 1, 1])
 
+    def test_many_pieces_are_not_all_held(self):
+        connection, peer = self.connect()
+        connection.max_held = 10
+        numbers = []
+        for number in range(35):
+            connection.send(b"#a %d\n" % number)
+            numbers.append(number)
+            # The last of so many takes the others with it.
+            self.assertEqual(connection.sends, len(numbers) // 10)
+        self.settle()
+        self.assertEqual(connection.sends, 4)
+        expected = b"".join([b"#a %d\n" % number for number in numbers])
+        self.assertEqual(peer.recv(10000), expected)
+        connection.send(b"#b\n")
+        self.assertEqual(connection.sends, 4)
+        self.settle()
+        self.assertEqual(peer.recv(10000), b"#b\n")
+
+    def test_write_futures_of_what_was_not_held(self):
+        connection, _ = self.connect()
+        connection.max_held = 3
+        futures = [connection.write(b"#a\n") for _ in range(4)]
+        self.assertEqual([future.done() for future in futures], [True, True, True, False])
+        self.settle()
+        self.assertTrue(futures[3].done())
+
     def test_held_flush_queue(self):
         flush_queue = FlushQueue(self.ioloop)
         connection, peer = self.connect(flush_queue=flush_queue)

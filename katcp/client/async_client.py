@@ -64,7 +64,7 @@ class AsyncClient(DeviceClient):
         self._request_timeout = timeout
         self._pending = PendingRequests()
         self._async_queue = self._ids_in_use = self._pending.queue
-        self._async_id_stack = self._pending.id_stack
+        self._async_id_stack = self._unsent_ids_in_use = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._async_queue)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)

@@ -27,6 +27,10 @@ log = logging.getLogger("katcp.client")
 # Largest message id that the protocol allows.
 MAX_MSG_ID = 2 ** 31 - 1
 
+# Of many messages that are sent at once the server gets so many before the next are made.  A call of the OS
+# for each would cost more than that gains.
+MAX_HELD_MESSAGES = 32
+
 # A device that is switched off must not fill the log: every so many failures to connect are logged.
 LOGGED_CONNECT_FAILURES = 5
 
@@ -109,8 +113,9 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     # Kept for those who set it; the connection itself sees to it that the loop gets its turns.
     MAX_LOOP_LATENCY = 0.03
 
-    # Message ids, and 1-tuples of them, that new requests may not have.
+    # Message ids, and 1-tuples of them, that new requests may not have; where there are 1-tuples, something.
     _ids_in_use = ()
+    _unsent_ids_in_use = ()
 
     def __init__(self, host, port, tb_limit=20, logger=log, auto_reconnect=True):
         self._bindaddr = (host or "0.0.0.0", port)
@@ -271,7 +276,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         while True:
             number = number % MAX_MSG_ID + 1
             mid = encode_native(str(number))
-            if not in_use or mid not in in_use and (mid,) not in in_use:
+            if not in_use or mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
                 self._last_msg_id = number
                 return mid
 
@@ -357,6 +362,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         stream = LineConnection(sock, self._ioloop, max_buffer_size=self.MAX_MSG_SIZE,
                                 max_write_buffer_size=self.MAX_WRITE_BUFFER_SIZE)
         stream.set_nodelay(True)
+        stream.max_held = MAX_HELD_MESSAGES
         return stream
 
     def _abort_connect(self):
