@@ -45,10 +45,16 @@ class CallQueue(object):
         self._lock = threading.Lock()
         # Whether the loop is going to call `_drain`.
         self._awake = False
+        self._draining = False
         self._closed = False
 
     def __len__(self):
         return len(self._calls)
+
+    def is_idle(self):
+        """Whether all calls that the calling thread has added are done."""
+        # In this order: a call is out of the queue only while, or after, it is executed.
+        return not self._calls and not self._draining
 
     def call(self, fn, *args):
         """Call ``fn(*args)`` on the loop; exceptions are logged.  After `close` nothing happens."""
@@ -99,6 +105,7 @@ class CallQueue(object):
             # Who adds a call from now on wakes up the loop again, so that the call comes before whatever
             # else that thread schedules on the loop after it.
             self._awake = False
+            self._draining = True
             count = len(calls)
         try:
             # What is added meanwhile has to wait, or a busy queue would starve the loop.
@@ -113,6 +120,7 @@ class CallQueue(object):
                     break
         finally:
             with self._lock:
+                self._draining = False
                 again = bool(calls) and not self._awake
                 if again:
                     self._awake = True

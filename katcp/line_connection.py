@@ -150,6 +150,9 @@ class LineConnection(object):
     def _send(self, data):
         return self.socket.send(data)
 
+    def _close_socket(self):
+        self.socket.close()
+
     # --- state -----------------------------------------------------------------------------------
 
     def fileno(self):
@@ -548,7 +551,7 @@ class LineConnection(object):
         if self._write_futures:
             self._resolve_write_futures()
         self._unregister()
-        self.socket.close()
+        self._close_socket()
         self._lines.clear()
         self._out = []
         self._head = None
@@ -568,7 +571,7 @@ class LineConnection(object):
         self._closed = True
         self._events = self._on_line = self._on_overflow = self._on_batch_end = self._close_callback = None
         self._out, self._head, self._unsent = [], None, 0
-        self.socket.close()
+        self._close_socket()
 
     def _send_last_output(self):
         try:

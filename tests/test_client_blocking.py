@@ -12,7 +12,7 @@ import katcp.client
 from katcp import compat
 from katcp.client import (AsyncClient, BlockingClient, CallbackClient, DeviceClient, KatcpClientError,
                           Message, request_check)
-from katcp.client import async_client
+from katcp.client import blocking_requests
 from tests.support import mock
 from tests.support.client_cases import CapturedLog, LIMIT, Recorder, ThreadedTestCase
 from tests.support.scripted_server import V4_GREETING, no_reply
@@ -143,7 +143,7 @@ class TestBlockingRequest(BlockingTestCase):
         release = threading.Event()
         self.client.ioloop.add_callback(release.wait)
         threading.Timer(0.3, release.set).start()
-        with mock.patch.object(async_client, "BLOCKING_MARGIN", 0.01):
+        with mock.patch.object(blocking_requests, "BLOCKING_MARGIN", 0.01):
             reply, _ = self.client.blocking_request(Message.request("slow"), timeout=0.01)
         self.assertIn(b"timed out", reply.arguments[1])
 
@@ -151,8 +151,8 @@ class TestBlockingRequest(BlockingTestCase):
         release = threading.Event()
         self.addCleanup(release.set)
         self.client.ioloop.add_callback(release.wait)
-        with mock.patch.object(async_client, "BLOCKING_MARGIN", 0.01):
-            with mock.patch.object(async_client, "BUSY_LOOP_MARGIN", 0.1):
+        with mock.patch.object(blocking_requests, "BLOCKING_MARGIN", 0.01):
+            with mock.patch.object(blocking_requests, "BUSY_LOOP_MARGIN", 0.1):
                 with self.assertRaises(RuntimeError) as caught:
                     self.client.blocking_request(Message.request("slow"), timeout=0.01)
         self.assertEqual(str(caught.exception), "Unexpected error: Async request handler did not call reply "
@@ -164,7 +164,7 @@ class TestBlockingRequest(BlockingTestCase):
         client = AsyncClient(*self.server.address)
         client.set_ioloop(loop)
         client.start()
-        with mock.patch.object(async_client, "BLOCKING_MARGIN", 0.01):
+        with mock.patch.object(blocking_requests, "BLOCKING_MARGIN", 0.01):
             with self.assertRaises(RuntimeError):
                 client.blocking_request(Message.request("slow"), timeout=0.01)
             with self.assertRaises(RuntimeError):
@@ -286,13 +286,15 @@ class TestEnd(BlockingTestCase):
     def test_request_that_comes_too_late_for_the_loop(self):
         self.client._request_timeout = None
         on_its_way = threading.Event()
-        self.client._calls.call = lambda *args: on_its_way.set()  # and the loop never sees it
+        # The thread sends it, and tells the loop when no reply comes; and the loop never sees that.
+        self.client._calls.call = lambda *args: on_its_way.set()
         thread, outcome = self.ask_in_thread(wait=False)
         self.assertTrue(on_its_way.wait(LIMIT))
         self.client.stop()
         thread.join(LIMIT)
         (reply, informs), = outcome
-        self.assertEqual(reply, Message.reply("slow", "fail", "Client stopped before reply was received"))
+        self.assertEqual(reply, Message.reply("slow", "fail", "Client stopped before reply was received",
+                                              mid=1))
         self.assertEqual(informs, [])
 
     def test_after_stop(self):

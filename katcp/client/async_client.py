@@ -2,10 +2,10 @@
 
 from __future__ import absolute_import, division, print_function
 
-import functools
 import sys
 
 from katcp import compat
+from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply, steps_of
 from katcp.client.device_client import DeviceClient, log
 from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
 from katcp.client.thread_safety import make_threadsafe
@@ -13,26 +13,12 @@ from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.message import Message
 
-# Seconds that blocking_request grants the loop beyond the timeout of the request ...
-BLOCKING_MARGIN = 1
-# ... and then once more to a loop that is running, but busy.
-BUSY_LOOP_MARGIN = 30
-
-_NO_REPLY = "Unexpected error: Async request handler did not call reply handler within timeout period"
-_STOPPED = "Client stopped before reply was received"
 _CLOSED = "Connection closed before reply was received"
 
 _NOTHING = (None, None, None, None, None)
 
 
-def failure_reply(request, text):
-    """Return the reply with which the client itself answers a request that got no other."""
-    reply = Message.reply(request.name, "fail", text)
-    reply.mid = request.mid
-    return reply
-
-
-class AsyncClient(DeviceClient):
+class AsyncClient(BlockingRequests, DeviceClient):
     """A `DeviceClient` that matches replies and informs with the requests it has sent.
 
     Requests are sent with `callback_request`, `future_request` or, from other threads,
@@ -169,7 +155,7 @@ class AsyncClient(DeviceClient):
 
         It tells them at once (see `katcp.linked_futures`), and is slower to wait for.
         """
-        if get_thread_ident() != self.ioloop_thread_id or self._future_request_is_overridden():
+        if get_thread_ident() != self.ioloop_thread_id or self._future_request_is_replaced():
             return self.future_request(msg, timeout, use_mid)
         return self._request_for(compat.new_future(self._ioloop), msg, timeout, use_mid)
 
@@ -197,73 +183,6 @@ class AsyncClient(DeviceClient):
         future = self._request_for(compat.ThreadsafeFuture(), msg, timeout, use_mid)
         self._loop_waits.watch(future)
         return future
-
-    def blocking_request(self, msg, timeout=None, use_mid=None):
-        """Send a request and wait for the reply; for any thread but that of the loop.
-
-        Parameters
-        ----------
-        msg, timeout, use_mid
-            See `callback_request`.
-
-        Returns
-        -------
-        reply : Message
-            Timeouts and lost connections give one that says ``fail``.
-        informs : list of Message
-
-        Raises
-        ------
-        AssertionError
-            If this is the thread of the loop, or `msg` is no request.
-        RuntimeError
-            If the loop of the client is not running.
-        """
-        if get_thread_ident() == self.ioloop_thread_id:
-            raise AssertionError("Cannot call blocking_request() in ioloop")
-        self._check_callable("blocking_request")
-        waits = self._loop_waits
-        wait = waits.enter()
-        if wait is None:
-            raise RuntimeError("IOLoop is closing: the client has stopped, cannot call blocking_request()")
-        try:
-            self._calls.call(self._start_blocking_request, wait, msg, timeout, use_mid)
-            patience = self._request_timeout if timeout is None else timeout
-            if patience is not None:
-                patience += BLOCKING_MARGIN
-            if not wait.block(patience, self._notice_closed_loop) and compat.ioloop_is_running(self._ioloop):
-                wait.block(BUSY_LOOP_MARGIN)
-        finally:
-            waits.leave(wait)
-        if wait.finished:
-            return wait.outcome()
-        if waits.dismissed and self._stop_requested.is_set():
-            return failure_reply(msg, _STOPPED), []
-        raise RuntimeError(_NO_REPLY)
-
-    def _start_blocking_request(self, wait, msg, timeout, use_mid):
-        try:
-            if self._future_request_is_overridden():
-                future = self.future_request(msg, timeout, use_mid)
-                compat.add_loop_callback(self._ioloop, future, wait.follow)
-                return
-            informs = []
-            self.callback_request(msg, reply_cb=functools.partial(self._finish_wait, wait, informs),
-                                  inform_cb=informs.append, timeout=timeout, use_mid=use_mid)
-            if self._stream is not None and not len(self._calls):
-                # A thread waits; nothing else that could be sent along is on its way.
-                self._stream.flush()
-        except (Exception,) + CANCELLED_ERRORS:
-            wait.finish(exc_info=sys.exc_info())
-
-    def _future_request_is_overridden(self):
-        # Otherwise a future, and the loop iteration that it needs to tell, can be done without.
-        return ("future_request" in self.__dict__
-                or type(self).future_request is not AsyncClient.future_request)
-
-    @staticmethod
-    def _finish_wait(wait, informs, reply):
-        wait.finish((reply, informs))
 
     def _call_for_thread(self, meth, args, kwargs):
         try:
@@ -387,13 +306,14 @@ class AsyncClient(DeviceClient):
 
     def _fail_waiting_requests(self, reason):
         """Have all pending requests answered with a failure, soon."""
+        self._read_notes()
         entries = self._pending.remove_all()
         self._deadlines.clear()
         for entry in entries:
             self._ioloop.add_callback(self._do_fail_callback, reason, *entry)
 
     def _about_to_stop(self):
-        self._fail_waiting_requests(_STOPPED)
+        self._fail_waiting_requests(STOPPED)
 
     def _stream_closed_callback(self, stream):
         if stream is self._stream:
@@ -437,5 +357,9 @@ class AsyncClient(DeviceClient):
 
     def _reset_async_requests(self):
         """Forget all pending requests without answering them."""
+        self._notes.clear()
         self._pending.remove_all()
         self._deadlines.clear()
+
+
+AsyncClient._steps = steps_of(AsyncClient)

@@ -6,6 +6,7 @@ import functools
 import logging
 import socket
 import sys
+import threading
 import traceback
 
 from tornado import gen
@@ -113,6 +114,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     # Kept for those who set it; the connection itself sees to it that the loop gets its turns.
     MAX_LOOP_LATENCY = 0.03
 
+    _connection_class = LineConnection
+
     # Message ids, and 1-tuples of them, that new requests may not have; where there are 1-tuples, something.
     _ids_in_use = ()
     _unsent_ids_in_use = ()
@@ -127,6 +130,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self.last_connect_time = None
         self._connect_failures = 0
         self._last_msg_id = 0
+        self._id_lock = threading.Lock()
         self._stream = None
         self._tcp_client = None
         # Handlers that are put into the tables of a client are that client's only.
@@ -267,18 +271,19 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             msg.mid = mid
         return mid
 
-    def _next_id(self):
+    def _next_id(self, any_thread=False):
         """Return the next free message id as bytes, within the range that the protocol allows."""
-        if get_thread_ident() != self.ioloop_thread_id:
+        if get_thread_ident() != self.ioloop_thread_id and not any_thread:
             self._check_loop_thread("_next_id")
-        number = self._last_msg_id
         in_use = self._ids_in_use
-        while True:
-            number = number % MAX_MSG_ID + 1
-            mid = encode_native(str(number))
-            if not in_use or mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
-                self._last_msg_id = number
-                return mid
+        with self._id_lock:
+            number = self._last_msg_id
+            while True:
+                number = number % MAX_MSG_ID + 1
+                mid = encode_native(str(number))
+                if not in_use or mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
+                    self._last_msg_id = number
+                    return mid
 
     # --- connecting ------------------------------------------------------------------------------
 
@@ -359,8 +364,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
 
     def _make_stream(self, sock):
         """Return the LineConnection for a connected socket."""
-        stream = LineConnection(sock, self._ioloop, max_buffer_size=self.MAX_MSG_SIZE,
-                                max_write_buffer_size=self.MAX_WRITE_BUFFER_SIZE)
+        stream = self._connection_class(sock, self._ioloop, max_buffer_size=self.MAX_MSG_SIZE,
+                                        max_write_buffer_size=self.MAX_WRITE_BUFFER_SIZE)
         stream.set_nodelay(True)
         stream.max_held = MAX_HELD_MESSAGES
         return stream

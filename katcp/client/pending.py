@@ -161,16 +161,21 @@ class DeadlineQueue(object):
         # When the latest deadline was added.
         self._latest = None
 
-    def add(self, deadline, ioloop):
-        """Let a new Deadline pass when its timeout is over, by the clock of `ioloop`."""
+    def add(self, deadline, ioloop, since=None):
+        """Let a new Deadline pass when its timeout is over, by the clock of `ioloop`.
+
+        The time starts now, or was `since` on that clock when it started.
+        """
         timeout = deadline[0]
         now = ioloop.time()
+        if since is None or since > now:
+            since = now
         if self._latest is not None and now < self._latest:
             self._clock_was_set_back(ioloop, now)
         self._latest = now
         self._serial += 1
-        when = now + timeout
-        deadline[0], deadline[1], deadline[3] = when, self._serial, now
+        when = since + timeout
+        deadline[0], deadline[1], deadline[3] = when, self._serial, since
         heap = self._heap
         if len(heap) >= self._spare:
             self._drop_answered()
@@ -182,7 +187,7 @@ class DeadlineQueue(object):
         else:
             heapq.heappush(heap, deadline)
         if self._timer is None or when < self._timer_time:
-            self._arm(ioloop, when, max(0, timeout))
+            self._arm(ioloop, when, max(0, timeout - (now - since)))
 
     def clear(self):
         """Drop all deadlines."""

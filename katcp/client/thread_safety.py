@@ -210,6 +210,8 @@ class ThreadSafety(object):
     """
 
     _threadsafe = False
+    # Name -> what covers a marked method.
+    _covers = {}
 
     @property
     def threadsafe(self):
@@ -230,9 +232,11 @@ class ThreadSafety(object):
             return
         if self.running():
             raise RuntimeError("Cannot enable thread safety after start")
+        self._covers = {}
         for name, mark in marked_methods(self).items():
             cover = getattr(self, "_" + mark)
-            setattr(self, name, cover(getattr(self, name)))
+            self._covers[name] = cover(getattr(self, name))
+        vars(self).update(self._covers)
         self._threadsafe = True
 
     def _make_threadsafe(self, meth):

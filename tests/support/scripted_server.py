@@ -55,8 +55,9 @@ class ScriptedConnection(object):
             self.socket.close()
 
     def _reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._close()
+        if self in self._server.connections:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._close()
 
 
 class ScriptedServer(object):
