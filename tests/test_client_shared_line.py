@@ -36,16 +36,19 @@ class SharedLineTestCase(LineConnectionTestCase):
 
     def receive(self, peer, size):
         """Return so many bytes of what arrives while the loop runs."""
-        received = b""
+        received = []
         peer.setblocking(False)
-        while len(received) < size:
-            self.turn()
+
+        def is_complete():
             try:
-                received += peer.recv(1 << 20)
+                received.append(peer.recv(1 << 20))
             except socket.error as exc:
                 self.assertIn(exc.errno, (errno.EAGAIN, errno.EWOULDBLOCK))
+            return sum(map(len, received)) >= size
+
+        self.run_until(is_complete)
         peer.settimeout(5)
-        return received
+        return b"".join(received)
 
 
 class TestSendFromThread(SharedLineTestCase):
