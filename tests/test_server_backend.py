@@ -151,10 +151,15 @@ class TestConstruction(unittest.TestCase):
         stream.write.assert_called_once_with(b"#x 1\n")
         future = server.send_message_from_thread(stream, Message.inform("x", 2))
         self.assertIs(future.result(0), stream.write.return_value)
+        for post in (server.post_message, server.post_message_from_thread):
+            stream.write.reset_mock()
+            post(stream, Message.inform("x", 3))
+            stream.write.assert_called_once_with(b"#x 3\n")
 
     def test_other_threads_must_not_send(self):
         server = KATCPServer(mock.Mock(), "", 0)
         for send in (lambda: server.send_message(mock.Mock(), Message.inform("x")),
+                     lambda: server.post_message(mock.Mock(), Message.inform("x")),
                      lambda: server.mass_send_message(Message.inform("x")),
                      lambda: server.flush_on_close(mock.Mock())):
             with self.assertRaises(AssertionError):

@@ -41,6 +41,19 @@ class TestClientConnection(unittest.TestCase):
             self.assertIs(self.server.send_message.call_args[0][1], msg)
             self.assertIs(result, self.server.send_message.return_value)
 
+    def test_answers_of_which_nobody_wants_to_know_when_they_are_sent(self):
+        for cls, post in ((ClientConnection, self.server.post_message),
+                          (ThreadsafeClientConnection, self.server.post_message_from_thread)):
+            connection = cls(self.server, "conn-id")
+            reply = Message.reply("watchdog", "ok")
+            self.assertIsNone(connection._answer(reply, REQUEST))
+            self.assertEqual(reply.mid, b"42")
+            post.assert_called_once_with("conn-id", reply)
+            for wrong in (Message.inform("watchdog"), Message.reply("other")):
+                with self.assertRaises(AssertionError):
+                    connection._answer(wrong, REQUEST)
+            self.assertEqual(post.call_count, 1)
+
     def test_parameter_names(self):
         self.connection.inform(msg=Message.inform("x"))
         self.connection.reply(reply=Message.reply("watchdog"), orig_req=REQUEST)

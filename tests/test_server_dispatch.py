@@ -19,7 +19,8 @@ from katcp.errors import AsyncReply, FailReply
 from katcp.kattypes import concurrent_reply
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
-from katcp.server import BASE_REQUESTS, DeviceServerBase, construct_name_filter, return_future
+from katcp.server import (BASE_REQUESTS, ClientConnection, DeviceServerBase, construct_name_filter,
+                          return_future)
 from katcp.server.deserted import is_closed_by_peer
 from katcp.server.handler_thread import MAX_QUEUED_MESSAGES
 from tests.support import mock
@@ -165,6 +166,25 @@ class TestRequests(UnstartedServerTestCase):
     def test_informs_come_first(self):
         self.assertEqual([str(msg) for msg in self.ask("informs", mid=1)],
                          ["#informs[1] 0", "#informs[1] 1", "#informs[1] 2", "!informs[1] ok 3"])
+
+    def test_reply_of_the_connection_may_be_replaced(self):
+        class OwnConnection(ClientConnection):
+            replies = []
+
+            def reply(self, reply, orig_req):
+                self.replies.append(reply)
+
+        network = mock.Mock(spec=self.server._server)
+        patched = ClientConnection(network, "conn-id")
+        patched.reply = mock.Mock()
+        own = OwnConnection(network, "conn-id")
+        request = Message.request("echo", 1)
+        for connection in (patched, own, ClientConnection(network, "conn-id")):
+            self.assertIsNone(self.server.handle_message(connection, request))
+        expected = Message.reply("echo", "ok", 1)
+        patched.reply.assert_called_once_with(expected, request)
+        self.assertEqual(own.replies, [expected])
+        network.post_message.assert_called_once_with("conn-id", expected)
 
     def test_unknown_request(self):
         self.assertEqual(self.ask("nope", mid=3),

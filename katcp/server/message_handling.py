@@ -14,12 +14,16 @@ from katcp import compat
 from katcp.compat import ThreadsafeFuture, add_loop_callback, is_awaitable
 from katcp.errors import AsyncReply, FailReply
 from katcp.message import Message
+from katcp.server.connections import ClientConnection
 from katcp.server.failures import (must_go_through, reason_text, reply_to_failed_message,
                                    traceback_text)
 
 REQUEST = Message.REQUEST
 REPLY = Message.REPLY
 INFORM = Message.INFORM
+
+# Users override it, tests replace it.
+_PLAIN_REPLY = ClientConnection.__dict__["reply"]
 
 # Where tests put another ClientRequestConnection: it is looked up there for each request.
 _door = sys.modules["katcp.server"]
@@ -117,7 +121,10 @@ class MessageHandling(object):
             self._logger.error("Request %s was answered already, dropping a second reply: %s",
                                msg.name, reply.log_text())
             return
-        connection.reply(reply, msg)
+        if getattr(connection.reply, "__func__", None) is _PLAIN_REPLY:
+            connection._answer(reply, msg)
+        else:
+            connection.reply(reply, msg)
 
     def _reply_to_exception(self, msg, exc_info, how=""):
         """Return the reply to a request whose handler raised, or None if there is to be none (yet)."""

@@ -26,8 +26,9 @@ class Outbox(object):
     Attributes
     ----------
     chunks : list of bytes
-    future : ThreadsafeFuture
-        Resolves with the write future of the last chunk when the loop has taken them.
+    future : ThreadsafeFuture or None
+        Resolves with the write future of the last chunk when the loop has taken them; None while nobody wants
+        to know.
     turn : int
         Identifies a time during which nothing else got into the queue for the loop; what comes later
         must not be put in here, or it would overtake that.
@@ -37,8 +38,15 @@ class Outbox(object):
 
     def __init__(self, turn):
         self.chunks = []
-        self.future = ThreadsafeFuture()
+        self.future = None
         self.turn = turn
+
+    def wanted_future(self):
+        """Return the future, having made it if there was none; with the lock that guards the outbox."""
+        future = self.future
+        if future is None:
+            future = self.future = ThreadsafeFuture()
+        return future
 
     def take(self):
         """Return the chunks, in one piece unless that would be a large one."""
@@ -162,6 +170,11 @@ class Sending(object):
         assert self.in_ioloop_thread() or self._is_over(stream)
         return self._write(stream, msg.__bytes__() + b"\n")
 
+    def post_message(self, stream, msg):
+        """Do what `send_message` does, but tell nobody when the message is sent."""
+        assert self.in_ioloop_thread() or self._is_over(stream)
+        self._post(stream, msg.__bytes__() + b"\n")
+
     def mass_send_message(self, msg):
         """Send a message to all clients; loop thread only.
 
@@ -214,6 +227,16 @@ class Sending(object):
             self._write_failed(stream, data, exc)
             return None
 
+    def _post(self, stream, data):
+        """Do what `_write` does, without a future."""
+        if not isinstance(stream, ClientLine):
+            self._write(stream, data)
+        elif stream.output_ended is not True:
+            try:
+                stream.send(data)
+            except (StreamClosedError, StreamBufferFullError) as exc:
+                self._write_failed(stream, data, exc)
+
     def _write_failed(self, stream, data, error):
         # One record per connection: a handler may have a lot more to say to a client that is gone.
         stream.output_ended = True
@@ -228,11 +251,8 @@ class Sending(object):
                 continue
             if stream.held_back is not None:
                 self._hold_back(stream, data)
-            elif stream.output_ended is not True:
-                try:
-                    stream.send(data)
-                except (StreamClosedError, StreamBufferFullError) as exc:
-                    self._write_failed(stream, data, exc)
+            else:
+                self._post(stream, data)
 
     def _hold_back(self, stream, data):
         """Keep what goes to all clients until this one has been greeted."""
@@ -281,25 +301,44 @@ class Sending(object):
             return self.call_from_thread(partial(self.send_message, stream, msg))
         data = msg.__bytes__() + b"\n"
         with self._outbox_lock:
-            calls = self._calls
-            if calls is None:
+            if self._calls is None:
                 return done_future()
-            self._mass_outbox = None
-            outbox = stream.outbox
-            if outbox is None or outbox.turn != self._turn:
-                outbox = stream.outbox = Outbox(self._turn)
-                calls.call(self._empty_outbox, stream, outbox)
-            outbox.chunks.append(data)
-        return outbox.future
+            return self._put_into_outbox(stream, data).wanted_future()
+
+    def post_message_from_thread(self, stream, msg):
+        """Do what `send_message_from_thread` does, but tell nobody when the message is sent."""
+        if self.in_ioloop_thread():
+            self.post_message(stream, msg)
+        elif not isinstance(stream, ClientLine):
+            self.send_message_from_thread(stream, msg)
+        else:
+            data = msg.__bytes__() + b"\n"
+            with self._outbox_lock:
+                if self._calls is not None:
+                    self._put_into_outbox(stream, data)
+
+    def _put_into_outbox(self, stream, data):
+        """Return the outbox that the loop will find `data` in; with the lock."""
+        self._mass_outbox = None
+        outbox = stream.outbox
+        if outbox is None or outbox.turn != self._turn:
+            outbox = stream.outbox = Outbox(self._turn)
+            self._calls.call(self._empty_outbox, stream, outbox)
+        outbox.chunks.append(data)
+        return outbox
 
     def _empty_outbox(self, stream, outbox):
         with self._outbox_lock:
             if stream.outbox is outbox:
                 stream.outbox = None
         # Nobody else has it now.
-        for data in outbox.take():
-            write_future = self._write(stream, data)
-        compat.resolve(outbox.future, write_future)
+        if outbox.future is None:
+            for data in outbox.take():
+                self._post(stream, data)
+        else:
+            for data in outbox.take():
+                write_future = self._write(stream, data)
+            compat.resolve(outbox.future, write_future)
 
     def mass_send_message_from_thread(self, msg):
         """Send a message to all clients, from any thread.
@@ -328,7 +367,7 @@ class Sending(object):
                 outbox = self._mass_outbox = Outbox(self._turn)
                 self._calls.call(self._empty_mass_outbox, outbox)
             outbox.chunks.append(data)
-        return outbox.future
+            return outbox.wanted_future()
 
     def _empty_mass_outbox(self, outbox):
         with self._outbox_lock:
@@ -336,7 +375,7 @@ class Sending(object):
                 self._mass_outbox = None
         for data in outbox.take():
             self._mass_write(data)
-        compat.resolve(outbox.future)
+        compat.resolve(outbox.wanted_future())
 
     def call_from_thread(self, fn):
         """Have ``fn()`` called in the thread of the loop: now if the caller is in it.
