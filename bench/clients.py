@@ -1,5 +1,13 @@
-"""How fast clients get answers from a server that takes next to no time."""
+"""How fast clients get answers from a server that takes next to no time.
 
+What requests consist of, whoever makes them::
+
+    python -m bench.clients
+"""
+
+import asyncio
+import statistics
+import time
 from contextlib import ExitStack
 
 from bench.contest import (AIOKATCP, BEFORE, BEFORE_THREADS, FLOOR, KATCP09, OURS, THREADS, Figure,
@@ -58,3 +66,63 @@ def blocking(settings):
 
 BENCHMARKS = [("client.one-at-a-time", one_at_a_time), ("client.in-flight", in_flight),
               ("client.blocking", blocking)]
+
+
+def _messages(count):
+    from katcp import Message, MessageParser
+    parse = MessageParser().parse
+    for _ in range(count):
+        request = Message.request("add", 1, 2)
+        request.mid = b"1234"
+        bytes(request)
+        if not parse(b"!add[1234] ok 3").reply_ok():
+            raise AssertionError("That was a good reply")
+
+
+def _wakes(count):
+    """Have a hundred tasks wait for one future after the other."""
+    loop = asyncio.new_event_loop()
+    waiting = []
+
+    async def worker():
+        for _ in range(count // IN_FLIGHT):
+            future = loop.create_future()
+            waiting.append(future)
+            await future
+
+    def resolve():
+        for future in waiting:
+            future.set_result(None)
+        del waiting[:]
+        loop.call_soon(resolve)
+
+    async def workers():
+        await asyncio.gather(*[worker() for _ in range(IN_FLIGHT)])
+
+    loop.call_soon(resolve)
+    loop.run_until_complete(workers())
+    loop.close()
+
+
+def steps(count=10000, rounds=15):
+    """Measure what asynchronous requests consist of besides the client's own work.
+
+    Returns
+    -------
+    list of (str, float)
+        Name of a step, and the median of its times in seconds for one request.
+    """
+    results = []
+    for name, step in (("messages", _messages), ("waiting for a future", _wakes)):
+        times = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            step(count)
+            times.append((time.perf_counter() - start) / count)
+        results.append((name, statistics.median(times)))
+    return results
+
+
+if __name__ == "__main__":
+    for step_name, seconds in steps():
+        print("%-24s median %8.3f us/request" % (step_name, seconds * 1e6))

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 from bench import __main__ as bench_main
-from bench import plot, report
+from bench import clients, plot, report
 from bench.contest import AIOKATCP, FLOOR, KATCP09, OURS, THREADS, Figure, Settings, take_turns
 from bench.processes import Listening, Program, ProgramFailed
 
@@ -151,6 +151,10 @@ class TestClients(unittest.TestCase):
 
 
 class TestCommand(unittest.TestCase):
+    def test_steps_of_clients(self):
+        names = [name for name, seconds in clients.steps(count=200, rounds=2) if seconds > 0]
+        self.assertEqual(names, ["messages", "waiting for a future"])
+
     def run_bench(self, *argv):
         with contextlib.redirect_stdout(io.StringIO()) as output:
             status = bench_main.main(argv)
