@@ -7,6 +7,7 @@ What requests consist of, whoever makes them::
 
 import asyncio
 import statistics
+import threading
 import time
 from contextlib import ExitStack
 
@@ -104,8 +105,27 @@ def _wakes(count):
     loop.close()
 
 
+def _thread_wakes(count):
+    """Have two threads wake each other in turns."""
+    locks = [threading.Lock() for _ in range(2)]
+    for lock in locks:
+        lock.acquire()
+
+    def answer():
+        for _ in range(count):
+            locks[0].acquire()
+            locks[1].release()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    for _ in range(count):
+        locks[0].release()
+        locks[1].acquire()
+    thread.join()
+
+
 def steps(count=10000, rounds=15):
-    """Measure what asynchronous requests consist of besides the client's own work.
+    """Measure what requests consist of besides the client's own work.
 
     Returns
     -------
@@ -113,7 +133,8 @@ def steps(count=10000, rounds=15):
         Name of a step, and the median of its times in seconds for one request.
     """
     results = []
-    for name, step in (("messages", _messages), ("waiting for a future", _wakes)):
+    for name, step in (("messages", _messages), ("waiting for a future", _wakes),
+                       ("two threads' wake-ups", _thread_wakes)):
         times = []
         for _ in range(rounds):
             start = time.perf_counter()

@@ -153,7 +153,7 @@ class TestClients(unittest.TestCase):
 class TestCommand(unittest.TestCase):
     def test_steps_of_clients(self):
         names = [name for name, seconds in clients.steps(count=200, rounds=2) if seconds > 0]
-        self.assertEqual(names, ["messages", "waiting for a future"])
+        self.assertEqual(names, ["messages", "waiting for a future", "two threads' wake-ups"])
 
     def run_bench(self, *argv):
         with contextlib.redirect_stdout(io.StringIO()) as output:
