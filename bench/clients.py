@@ -3,17 +3,25 @@
 What requests consist of, whoever makes them::
 
     python -m bench.clients
+
+and where our client spends its time::
+
+    python -m bench.clients --profile
 """
 
+import argparse
 import asyncio
+import cProfile
+import pstats
 import statistics
+import sys
 import threading
 import time
 from contextlib import ExitStack
 
 from bench.contest import (AIOKATCP, BEFORE, BEFORE_THREADS, FLOOR, KATCP09, OURS, THREADS, Figure,
                            take_turns)
-from bench.processes import Listening
+from bench.processes import PROGRAMS, Listening
 
 IN_FLIGHT = 100
 
@@ -144,6 +152,47 @@ def steps(count=10000, rounds=15):
     return results
 
 
+def profile(count=20000, lines=20, output=None):
+    """Print in which functions this library's client spends its time while a hundred tasks make requests.
+
+    Parameters
+    ----------
+    count : int
+        Requests.
+    lines : int
+        How many functions to list.
+    output : file, optional
+        Where to print instead of standard output.
+    """
+    sys.path.insert(0, PROGRAMS)  # as for the programs themselves
+    try:
+        from client_katcp import Async
+    finally:
+        sys.path.remove(PROGRAMS)
+    with Listening("raw_server.py", 100) as server:
+        client = Async(server.port)
+        try:
+            client.in_flight(IN_FLIGHT, IN_FLIGHT)
+            profiler = cProfile.Profile()
+            profiler.runcall(client.in_flight, count, IN_FLIGHT)
+        finally:
+            client.close()
+    stats = pstats.Stats(profiler, stream=output)
+    stats.strip_dirs().sort_stats("tottime").print_stats(lines)
+
+
+def main(argv=None):
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.clients", description=(
+        "Show what requests consist of, whoever makes them; python -m bench client measures clients."))
+    parser.add_argument("--profile", action="store_true",
+                        help="show where this library's client spends its time, with many requests in flight")
+    if parser.parse_args(argv).profile:
+        profile()
+    else:
+        for name, seconds in steps():
+            print("%-24s median %8.3f us/request" % (name, seconds * 1e6))
+
+
 if __name__ == "__main__":
-    for step_name, seconds in steps():
-        print("%-24s median %8.3f us/request" % (step_name, seconds * 1e6))
+    main()

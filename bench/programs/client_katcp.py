@@ -66,6 +66,11 @@ class Async:
 
         self._ioloop.run_sync(stop)
 
+    def close(self):
+        """Disconnect, and close the loop."""
+        self.stop()
+        self._ioloop.close()
+
 
 class Blocking:
     """From a thread that waits."""

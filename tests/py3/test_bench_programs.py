@@ -155,6 +155,11 @@ class TestCommand(unittest.TestCase):
         names = [name for name, seconds in clients.steps(count=200, rounds=2) if seconds > 0]
         self.assertEqual(names, ["messages", "waiting for a future", "two threads' wake-ups"])
 
+    def test_profile_of_clients(self):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            clients.profile(count=200, lines=10)
+        self.assertIn("function calls", output.getvalue())
+
     def run_bench(self, *argv):
         with contextlib.redirect_stdout(io.StringIO()) as output:
             status = bench_main.main(argv)
