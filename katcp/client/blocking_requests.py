@@ -146,7 +146,7 @@ class BlockingRequests(object):
     def _send_in_this_thread(self, wait, msg, timeout, use_mid):
         """Send a request in the calling thread, if nothing speaks against it; return whether it is sent."""
         stream = self._stream
-        if type(stream) is not SharedLine or not self._may_overtake(stream):
+        if type(stream) is not SharedLine or not self._overtakes_nothing(stream):
             return False
         if timeout is None:
             timeout = self._request_timeout
@@ -170,7 +170,7 @@ class BlockingRequests(object):
             self._calls.call(self._send_noted, key, entry)
         return True
 
-    def _may_overtake(self, stream):
+    def _overtakes_nothing(self, stream):
         """Whether nothing is on its way into the loop that this thread might have asked for before."""
         return self._calls.is_idle() and stream.next_turn_is_empty()
 
