@@ -116,7 +116,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
 
     _connection_class = LineConnection
 
-    # Message ids, and 1-tuples of them, that new requests may not have; and what is true if there are 1-tuples.
+    # Message ids, and 1-tuples of them, that new requests may not have; and what is true if there are tuples.
     _ids_in_use = ()
     _unsent_ids_in_use = ()
 
