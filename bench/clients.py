@@ -152,7 +152,7 @@ def steps(count=10000, rounds=15):
     return results
 
 
-def profile(count=20000, lines=20, output=None):
+def profile(count=20000, lines=20):
     """Print in which functions this library's client spends its time while a hundred tasks make requests.
 
     Parameters
@@ -161,8 +161,6 @@ def profile(count=20000, lines=20, output=None):
         Requests.
     lines : int
         How many functions to list.
-    output : file, optional
-        Where to print instead of standard output.
     """
     sys.path.insert(0, PROGRAMS)  # as for the programs themselves
     try:
@@ -177,7 +175,7 @@ def profile(count=20000, lines=20, output=None):
             profiler.runcall(client.in_flight, count, IN_FLIGHT)
         finally:
             client.close()
-    stats = pstats.Stats(profiler, stream=output)
+    stats = pstats.Stats(profiler)
     stats.strip_dirs().sort_stats("tottime").print_stats(lines)
 
 

@@ -88,7 +88,7 @@ def _constructor(mtype, method_name, docstring):
     def construct(cls, name, *args, **kwargs):
         if kwargs or cls is not Message:
             return cls(mtype, name, args, _mid_keyword(kwargs))
-        # `_build` once more: most messages come this way, and a call less is a few percent of it.
+        # What `__init__` does; most messages come this way, and calls are what it costs.
         arguments = format_arguments(args)
         if type(name) is not str or name not in _wire_heads:
             name = _check_name(name)
@@ -369,14 +369,14 @@ class Message(object):
             The message arguments, see :meth:`format_argument`.
         """
         if cls is Message:
-            return _build(_REPLY, req_msg.name, args, req_msg.mid)
+            return _with_mid(cls.reply(req_msg.name, *args), req_msg.mid)
         return cls(cls.REPLY, req_msg.name, args, req_msg.mid)
 
     @classmethod
     def reply_inform(cls, req_msg, *args):
         """Return an inform with the name and id of a request; parameters as for `reply_to_request`."""
         if cls is Message:
-            return _build(_INFORM, req_msg.name, args, req_msg.mid)
+            return _with_mid(cls.inform(req_msg.name, *args), req_msg.mid)
         return cls(cls.INFORM, req_msg.name, args, req_msg.mid)
 
 
@@ -384,18 +384,9 @@ _new_message = Message.__new__
 _TYPE_SYMBOLS = Message.TYPE_SYMBOLS
 
 
-def _build(mtype, name, arguments, mid=None):
-    """Return what ``Message(mtype, name, arguments, mid)`` does, without the detour through ``type``."""
-    arguments = format_arguments(arguments)
-    if mid is not None and (type(mid) is not bytes or not mid.isdigit()):
-        mid = _mid_to_bytes(mid)
-    if type(name) is not str or name not in _wire_heads:
-        name = _check_name(name)
-    msg = _new_message(Message)
-    msg.mtype = mtype
-    msg.name = name
-    msg.mid = mid
-    msg.arguments = arguments
+def _with_mid(msg, mid):
+    """Give a new message an id, or None, and return it."""
+    msg.mid = None if mid is None else _mid_to_bytes(mid)
     return msg
 
 

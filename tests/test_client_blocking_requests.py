@@ -100,15 +100,16 @@ class TestSending(DirectTestCase):
                 with self.assertRaises(ValueError):
                     self.client.blocking_request(Message.request("a"))
 
-        class Other(BlockingClient):
-            def send_request(self, msg):
-                """Refuse."""
-                raise ValueError("Replaced")
+        def refuse(self, *args, **kwargs):
+            """Refuse."""
+            raise ValueError("Replaced")
 
-        client = self.start_client(Other, self.server)
-        self.assertTrue(client.wait_protocol(LIMIT))
-        with self.assertRaises(ValueError):
-            client.blocking_request(Message.request("a"))
+        # Not marked as thread-safe, as methods of users are.
+        for name in ("callback_request", "send_request", "send_message", "future_request", "_next_id"):
+            client = self.start_client(type("Other", (BlockingClient,), {name: refuse}), self.server)
+            self.assertTrue(client.wait_protocol(LIMIT))
+            with self.assertRaises(ValueError):
+                client.blocking_request(Message.request("a"))
         self.assertEqual(self.server.lines, [])
 
     def check_order(self, ask_first, expected):

@@ -71,6 +71,19 @@ class TestSendFromThread(SharedLineTestCase):
         with line._send_lock:
             self.assertFalse(self.send_in_thread(line, b"?a\n"))
 
+    def test_not_into_a_message_of_the_loop(self):
+        line, peer = self.connect(small=True)
+        data = b"?" + b"a" * 3000000 + b"\n"
+        # The moment between what the OS took of urgent output and the note of what it did not.
+        sent = line._send(data)
+        self.assertLess(sent, len(data))
+        self.receive(peer, sent)
+        self.assertFalse(self.send_in_thread(line, b"?b\n"))
+        line.send(data[sent:])
+        self.assertEqual(self.receive(peer, len(data) - sent), data[sent:])
+        self.assertTrue(self.send_in_thread(line, b"?b\n"))
+        self.assertEqual(peer.recv(100), b"?b\n")
+
     def test_not_when_closed_or_not_reading(self):
         line, _ = self.connect(reading=False)
         self.assertFalse(self.send_in_thread(line, b"?a\n"))

@@ -23,7 +23,7 @@ class SharedLine(LineConnection):
         looked at: whatever a thread has done before it sent a request can be seen then.
     """
 
-    __slots__ = ("on_received", "_send_lock", "_rest")
+    __slots__ = ("on_received", "_send_lock", "_rest", "_is_cut")
 
     def __init__(self, *args, **kwargs):
         super(SharedLine, self).__init__(*args, **kwargs)
@@ -33,6 +33,9 @@ class SharedLine(LineConnection):
         self._send_lock = threading.Lock()
         # What the OS did not take of a message of another thread; it comes before all other output.
         self._rest = b""
+        # Whether the OS has taken a part of what the loop has sent last; that it has the rest may not be
+        # noted yet.
+        self._is_cut = False
 
     def next_turn_is_empty(self):
         """Whether nothing waits for its turn on the loop, as far as can be seen; for any thread."""
@@ -53,7 +56,8 @@ class SharedLine(LineConnection):
         if not self._send_lock.acquire(False):
             return False
         try:
-            if self._closed or self._closing or self._unsent or self._rest or self._events != READ:
+            if (self._closed or self._closing or self._unsent or self._rest or self._is_cut
+                    or self._events != READ):
                 return False
             limit = self.max_write_buffer_size
             if limit is not None and len(data) > limit:
@@ -97,7 +101,9 @@ class SharedLine(LineConnection):
                 self._rest = self._rest[self.socket.send(self._rest):]
                 if self._rest:
                     raise socket.error(errno.EAGAIN, "The rest of another message comes first")
-            return self.socket.send(data)
+            sent = self.socket.send(data)
+            self._is_cut = sent < len(data)
+            return sent
 
     def _close_socket(self):
         with self._send_lock:
