@@ -9,10 +9,18 @@ from __future__ import absolute_import, division, print_function
 # An API method of the server that merely looks like a handler.
 _NOT_A_HANDLER = "reply_inform"
 
+# Another object after each change of an attribute of any class with handlers.
+latest_change = object()
+
 
 def _docstrings_are_kept():
     """Whether Python keeps docstrings (with ``-OO`` there are none anywhere)."""
     return _docstrings_are_kept.__doc__ is not None
+
+
+def _note_change():
+    global latest_change
+    latest_change = object()
 
 
 def convert_method_name(prefix, name):
@@ -70,6 +78,14 @@ class DeviceMetaclass(type):
                         # No assert statement, which -O would drop.
                         raise AssertionError("%s %r has no docstring." % (kind, message_name))
                     handlers[message_name] = handler
+
+    def __setattr__(mcs, name, value):
+        super(DeviceMetaclass, mcs).__setattr__(name, value)
+        _note_change()
+
+    def __delattr__(mcs, name):
+        super(DeviceMetaclass, mcs).__delattr__(name)
+        _note_change()
 
     def check_protocol(mcs, handler):
         """Return whether `handler` belongs to the protocol that the class speaks.

@@ -90,7 +90,7 @@ class LineConnection(object):
         "_delivering", "_delivery_scheduled", "_waking", "_next_turn", "_overflow", "_eof", "_read_error",
         # output
         "_flush_queue", "_in_flush_queue", "_out", "_head", "_unsent", "_blocked", "_closing",
-        "_queued_total", "_write_futures", "_batch_future",
+        "_sent_total", "_write_futures", "_batch_future",
         "__weakref__",
     )
 
@@ -131,8 +131,8 @@ class LineConnection(object):
         self._unsent = 0
         self._blocked = False  # the OS takes no more for now
         self._closing = False  # to be closed when all output is sent
-        self._queued_total = 0
-        self._write_futures = None  # deque of [total bytes queued, future]
+        self._sent_total = 0
+        self._write_futures = None  # deque of [total bytes sent by then, future]
         self._batch_future = None  # the last of them, while nothing has been sent since
 
     def __repr__(self):
@@ -400,17 +400,39 @@ class LineConnection(object):
         """
         if self._closed or self._closing:
             raise StreamClosedError(real_error=self.error)
-        size = len(data)
+        unsent = self._unsent + len(data)
         limit = self.max_write_buffer_size
-        if limit is not None and self._unsent + size > limit:
-            # Perhaps nobody has asked the OS yet.
-            self._blocked = False
+        if limit is not None and unsent > limit:
+            self._make_room(len(data))
+            unsent = self._unsent + len(data)
+        if self.urgent:
+            self._send_now(data)
+            return
+        self._out.append(data)
+        self._unsent = unsent
+        if self._delivering:
+            if unsent > EARLY_FLUSH_SIZE and not self._blocked:
+                self.flush()
+        elif not (self._in_flush_queue or self._blocked):
+            self._in_flush_queue = True
+            self._flush_queue.add(self)
+        elif len(self._out) >= self.max_held and not self._blocked:
             self.flush()
-            if self._closed:
-                raise StreamClosedError(real_error=self.error)
-            if self._unsent + size > limit:
-                raise StreamBufferFullError("Reached maximum write buffer size")
-        if self.urgent and not self._unsent and self._events == READ:
+
+    def _make_room(self, size):
+        """Have the OS take output so that `size` bytes more can be queued, or raise the error if it does not."""
+        # Perhaps nobody has asked it yet.
+        self._blocked = False
+        self.flush()
+        if self._closed:
+            raise StreamClosedError(real_error=self.error)
+        if self._unsent + size > self.max_write_buffer_size:
+            raise StreamBufferFullError("Reached maximum write buffer size")
+
+    def _send_now(self, data):
+        """Send urgent output, after what is queued already."""
+        self.urgent = False
+        if not self._unsent and self._events == READ:
             # Nothing is queued or blocked: what most requests of clients find.
             try:
                 sent = self._send(data)
@@ -419,26 +441,13 @@ class LineConnection(object):
                     self.close(exc)
                     return
             else:
-                self._queued_total += sent
-                if sent == size:
-                    self.urgent = False
+                self._sent_total += sent
+                if sent == len(data):
                     return
                 data = data[sent:]
-                size -= sent
         self._out.append(data)
-        self._unsent += size
-        self._queued_total += size
-        if self.urgent:
-            self.urgent = False
-            self.flush()
-        elif self._delivering:
-            if self._unsent > EARLY_FLUSH_SIZE and not self._blocked:
-                self.flush()
-        elif not (self._in_flush_queue or self._blocked):
-            self._in_flush_queue = True
-            self._flush_queue.add(self)
-        elif len(self._out) >= self.max_held and not self._blocked:
-            self.flush()
+        self._unsent += len(data)
+        self.flush()
 
     def write(self, data):
         """Queue bytes as `send` does and return a future.
@@ -460,7 +469,7 @@ class LineConnection(object):
         if self._batch_future is None or self._batch_future[1].done():
             self._batch_future = [0, compat.new_future(self.ioloop)]
             self._write_futures.append(self._batch_future)
-        self._batch_future[0] = self._queued_total
+        self._batch_future[0] = self._sent_total + self._unsent
         return self._batch_future[1]
 
     def flush(self):
@@ -510,6 +519,7 @@ class LineConnection(object):
                     raise
                 sent = 0
             self._unsent -= sent
+            self._sent_total += sent
             if sent == len(head):
                 self._head = None
             else:
@@ -519,9 +529,8 @@ class LineConnection(object):
 
     def _resolve_write_futures(self):
         self._batch_future = None
-        sent_total = self._queued_total - self._unsent
         futures = self._write_futures
-        while futures and futures[0][0] <= sent_total:
+        while futures and futures[0][0] <= self._sent_total:
             compat.resolve(futures.popleft()[1])
 
     # --- the end ---------------------------------------------------------------------------------

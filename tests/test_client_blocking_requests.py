@@ -7,6 +7,7 @@ import threading
 import unittest
 
 from katcp.client import AsyncClient, BlockingClient, Message
+from katcp.client.pending import Deadline
 from katcp.client.shared_line import SharedLine
 from tests.support import mock
 from tests.support.client_cases import LIMIT, Recorder, ThreadedTestCase
@@ -195,6 +196,21 @@ class TestNotes(DirectTestCase):
         reply = self.finish(thread, outcome)
         match = re.match(br"Request silent timed out after (.*) seconds\.$", reply.arguments[1])
         self.assertGreater(float(match.group(1)), 0.3)
+
+    def test_clock_that_is_set_back_before_the_loop_looks(self):
+        ioloop = self.client.ioloop
+
+        def look():
+            now = ioloop.time()
+            deadline = Deadline((now + 3605, b"7", now + 3600))
+            self.client._notes.append((b"7", (Message.request("a", mid=7), None, None, None, deadline)))
+            self.client._read_notes()
+            self.client._pending.remove_all()
+            return deadline[0] - deadline[2], deadline[2] - now
+
+        timeout, late = self.in_loop(self.client, look)
+        self.assertAlmostEqual(timeout, 5, 3)
+        self.assertLess(late, 100)
 
     def test_loop_is_told_of_requests_without_reply(self):
         thread, outcome = self.ask_in_thread(Message.request("silent"))

@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import random
 import unittest
+import weakref
 
 from katcp import compat
 from katcp.client import KatcpClientError, Message
@@ -64,9 +65,13 @@ class TestPendingRequests(unittest.TestCase):
         self.assertEqual((self.pending.queue, self.pending.id_stack), ({}, {}))
 
 
+class Key(object):
+    """Can be weakly referenced."""
+
+
 class TestDeadlineQueue(unittest.TestCase):
     def setUp(self):
-        self.pending = {}
+        self.pending = compat.ordered_dict()
         self.passed = []
         self.loop = compat.new_ioloop()
         self.addCleanup(self.loop.close)
@@ -79,9 +84,10 @@ class TestDeadlineQueue(unittest.TestCase):
         self.pending.pop(key)
 
     def add(self, timeout, key):
-        deadline = Deadline((timeout, None, key, None))
+        now = self.loop.time()
+        deadline = Deadline((now + timeout, key, now))
         self.pending[key] = (deadline,)
-        self.queue.add(deadline, self.loop)
+        self.queue.add(deadline, now, self.loop)
 
     def advance(self, to):
         self.clock.now = to
@@ -109,9 +115,18 @@ class TestDeadlineQueue(unittest.TestCase):
         self.add(2, "b")
         self.add(3, "c")
         del self.pending["a"], self.pending["b"]
-        self.advance(1002)
+        self.advance(1001)
+        self.assertEqual(self.queue._timer_time, 1003)
         self.advance(1003)
         self.assertEqual(self.passed, [("c", 1000)])
+
+    def test_answered_ones_have_no_timer(self):
+        for key in "abcd":
+            self.add(1 + len(self.pending), key)
+        self.advance(1001)
+        del self.pending["b"], self.pending["c"]
+        self.advance(1002)
+        self.assertEqual(self.queue._timer_time, 1004)
 
     def test_handle_can_be_given_to_the_loop(self):
         self.add(1, "a")
@@ -122,7 +137,9 @@ class TestDeadlineQueue(unittest.TestCase):
 
     def test_clear(self):
         self.add(1, "a")
+        del self.pending["a"]
         self.queue.clear()
+        self.assertIsNone(self.queue._timer)
         self.advance(1002)
         self.assertEqual(self.passed, [])
         self.add(1, "b")
@@ -161,17 +178,45 @@ class TestDeadlineQueue(unittest.TestCase):
         in_order = sorted(range(400), key=lambda key: timeouts[key])
         self.assertEqual([key for key, _ in self.passed], in_order)
 
-    def test_memory_is_bounded(self):
-        for number in range(10000):
-            self.add(5, number)
-            del self.pending[number]
-        self.assertLess(len(self.queue._heap), 1000)
+    def test_nothing_is_kept_of_requests(self):
         for number in range(3000):
             self.add(5, number)
-        self.assertGreaterEqual(len(self.queue._heap), 3000)
-        self.advance(1005)
+            del self.pending[number]
+        for key in (Key(), Key()):
+            self.add(5, key)
+            del self.pending[key]
+            gone = weakref.ref(key)
+        del key
+        self.assertIsNone(gone())
+
+    def test_requests_are_looked_through_once_in_a_timeout(self):
+        looks = []
+        look = self.queue._look
+        self.queue._look = lambda: (looks.append(self.clock.now), look())
+        for number in range(3000):
+            self.clock.now += 0.01
+            self.add(5, number)
+        for _ in range(3000):
+            self.advance(self.clock.now + 0.01)
         self.assertEqual(len(self.passed), 3000)
-        self.assertEqual(self.queue._heap, [])
+        self.assertLessEqual(len(looks), 8)
+
+    def test_timeouts_that_never_end(self):
+        self.add(float("nan"), "strange")
+        self.add(2, "b")
+        self.add(float("inf"), "for ever")
+        self.add(1, "a")
+        self.advance(1001)
+        self.advance(1002)
+        self.assertEqual([key for key, _ in self.passed], ["a", "b"])
+        self.assertEqual(list(self.pending), ["strange", "for ever"])
+        self.assertIsNone(self.queue._timer)
+
+    def test_other_handles(self):
+        self.pending["other"] = (object(),)
+        self.add(1, "a")
+        self.advance(1001)
+        self.assertEqual([key for key, _ in self.passed], ["a"])
 
     def test_what_passes_may_add(self):
         def pass_(key, start_time):

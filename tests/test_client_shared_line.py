@@ -133,6 +133,19 @@ class TestSendFromThread(SharedLineTestCase):
             self.assertTrue(self.send_in_thread(line, b"?c\n"))
             self.assertEqual(peer.recv(100), b"?c\n")
 
+    def test_futures_wait_for_what_comes_first(self):
+        line, peer = self.connect(small=True)
+        data = b"?" + b"a" * 3000000 + b"\n"
+        self.assertTrue(self.send_in_thread(line, data))
+        future = line.write(b"?b\n")
+        self.settle()
+        self.receive(peer, 10000)
+        self.settle()
+        self.assertTrue(line._unsent)
+        self.assertFalse(future.done())
+        self.receive(peer, line._unsent)
+        self.run_until(future.done)
+
     def test_rest_is_in_the_way_of_urgent_output(self):
         line, peer = self.connect(small=True)
         data = b"?" + b"a" * 3000000 + b"\n"

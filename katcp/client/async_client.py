@@ -2,23 +2,27 @@
 
 from __future__ import absolute_import, division, print_function
 
+import logging
 import sys
 
-from katcp import compat
-from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply, steps_of
+from katcp import compat, handlers
+from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply
 from katcp.client.device_client import DeviceClient, log
 from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
+from katcp.client.steps import Steps
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.message import Message
+
+_REQUEST, _REPLY = Message.REQUEST, Message.REPLY
 
 _CLOSED = "Connection closed before reply was received"
 
 _NOTHING = (None, None, None, None, None)
 
 
-class AsyncClient(BlockingRequests, DeviceClient):
+class AsyncClient(BlockingRequests, Steps, DeviceClient):
     """A `DeviceClient` that matches replies and informs with the requests it has sent.
 
     Requests are sent with `callback_request`, `future_request` or, from other threads,
@@ -101,26 +105,46 @@ class AsyncClient(BlockingRequests, DeviceClient):
             self._check_loop_thread("callback_request")
         if timeout is None:
             timeout = self._request_timeout
-        pending = self._pending
+        if self._steps_seen_at is not handlers.latest_change:
+            self._look_at_class()
+        own = self.__dict__
+        stream = self._stream
+        # Thread-safe clients have covers for some of their steps.
+        direct = (self._keeps_sending and stream is not None and self._server_supports_ids
+                  and msg.mtype == _REQUEST and "send_request" not in own
+                  and "send_message" not in own and "_next_id" not in own)
         key = msg.mid
         if key is None:
-            key = self._next_id()
+            key = self._free_id() if direct else self._next_id()
             if self._server_supports_ids if use_mid is None else use_mid:
                 msg.mid = key
             else:
                 key = (key,)
-        # A timeout that is no number fails here, before anything is sent.
-        handle = None if timeout is None else Deadline((timeout + 0.0, None, key, None))
-        entry = (msg, reply_cb, inform_cb, user_data, handle)
-        if self._stream is not None:
+        if timeout is None:
+            deadline = None
+        else:
+            now = self._ioloop.time()
+            # A timeout that is no number fails here, before anything is sent.
+            deadline = Deadline((now + timeout, key, now))
+        entry = (msg, reply_cb, inform_cb, user_data, deadline)
+        pending = self._pending
+        if stream is not None:
             # While others are pending there is likely to be more to send along with this.
-            self._stream.urgent = not pending.queue
+            stream.urgent = not pending.queue
         try:
             pending.add(key, entry)
-            self.send_request(msg)
-            # Now that the server has something to do; whoever answers at once needs no deadline.
-            if handle is not None and pending.queue.get(key) is entry:
-                self._deadlines.add(handle, self._ioloop)
+            if direct:
+                data = msg.__bytes__() + b"\n"
+                if self._logger.isEnabledFor(logging.DEBUG):
+                    self._log_sending(data)
+                try:
+                    stream.send(data)
+                except Exception:
+                    self._sending_failed(stream, msg)
+            else:
+                self.send_request(msg)
+            if deadline is not None:
+                self._deadlines.add(deadline, now, self._ioloop)
         except KatcpClientError as exc:
             self._fail_unsent(key, entry, lossy_str(exc))
         except BaseException:
@@ -201,6 +225,33 @@ class AsyncClient(BlockingRequests, DeviceClient):
 
     # --- received messages -----------------------------------------------------------------------
 
+    def _handle_line(self, line):
+        try:
+            msg = self._parser.parse(line)
+        except Exception:
+            self._log_traceback("BAD COMMAND: %s")
+            return
+        if msg.mtype == _REPLY:
+            queue = self._pending.queue
+            entry = queue.get(msg.mid)
+            if entry is not None and entry[1] is not None and entry[0].name == msg.name:
+                if self._steps_seen_at is not handlers.latest_change:
+                    self._look_at_class()
+                own = self.__dict__
+                if (self._keeps_receiving and "handle_message" not in own and "handle_reply" not in own
+                        and not self._logger.isEnabledFor(logging.DEBUG)):
+                    del queue[msg.mid]
+                    if not queue:
+                        self._expect_nothing()
+                    self._call_back("Callback reply", entry[1], msg, entry[3])
+                    return
+        self._handle_parsed(msg)
+
+    def _expect_nothing(self):
+        if self._stream is not None:
+            # Whoever made this request is likely to make the next one.
+            self._stream.wake_at_once()
+
     def handle_inform(self, msg):
         """Give an inform to the callback of its request; others go to the handlers.
 
@@ -230,9 +281,8 @@ class AsyncClient(BlockingRequests, DeviceClient):
                 pending.remove(key)
         else:
             entry = pending.take(msg)
-            if not pending.queue and self._stream is not None:
-                # Whoever made this request is likely to make the next one.
-                self._stream.wake_at_once()
+            if not pending.queue:
+                self._expect_nothing()
         if entry is None or entry[1] is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
         else:
@@ -362,4 +412,4 @@ class AsyncClient(BlockingRequests, DeviceClient):
         self._deadlines.clear()
 
 
-AsyncClient._steps = steps_of(AsyncClient)
+AsyncClient._defines_steps()

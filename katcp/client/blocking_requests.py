@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 
-from katcp import compat
+from katcp import compat, handlers
 from katcp.client.pending import Deadline
 from katcp.client.shared_line import SharedLine
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
@@ -42,11 +42,8 @@ def failure_reply(request, text):
 class BlockingRequests(object):
     """The part of an :class:`~katcp.client.AsyncClient` that lets other threads wait for replies."""
 
-    # What `steps_of` returns for the class that defines these methods.
-    _steps = None
-
     def __init__(self, *args, **kwargs):
-        # (key, entry, time) of requests that threads have sent, or are about to.
+        # (key, entry) of requests that threads have sent, or are about to.
         self._notes = collections.deque()
         super(BlockingRequests, self).__init__(*args, **kwargs)
 
@@ -131,16 +128,18 @@ class BlockingRequests(object):
             wait.finish(exc_info=sys.exc_info())
 
     def _future_request_is_replaced(self):
-        return "future_request" in self.__dict__ or type(self).future_request != self._steps[0]
+        return "future_request" in self.__dict__ or type(self).future_request != self._original_steps[0][0]
 
     def _is_any_step_replaced(self):
         """Whether users or tests have put anything in the place of what a request goes through."""
+        if self._steps_seen_at is not handlers.latest_change:
+            self._look_at_class()
         own, covers = self.__dict__, self._covers
         # Methods of subclasses are not covered unless they are marked.
-        return (own.get("callback_request") is not covers.get("callback_request")
+        return (not self._keeps_sending
+                or own.get("callback_request") is not covers.get("callback_request")
                 or own.get("send_message") is not covers.get("send_message")
-                or "future_request" in own or "send_request" in own or "_next_id" in own
-                or steps_of(type(self)) != self._steps)
+                or "future_request" in own or "send_request" in own or "_next_id" in own)
 
     # --- sent by the thread that waits -----------------------------------------------------------
 
@@ -161,12 +160,13 @@ class BlockingRequests(object):
         msg.mid = key = self._next_id(any_thread=True)
         data = msg.__bytes__() + b"\n"
         informs = []
+        now = self._ioloop.time()
         entry = (msg, functools.partial(_finish_wait, wait, informs), informs.append, None,
-                 None if timeout is None else Deadline((timeout + 0.0, None, key, None)))
+                 None if timeout is None else Deadline((now + timeout, key, now)))
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("Sending to %s: %r", self.bind_address_string, data)
+            self._log_sending(data)
         # Before it is sent, so that it is there when the reply is.
-        self._notes.append((key, entry, self._ioloop.time()))
+        self._notes.append((key, entry))
         if not stream.send_from_thread(data):
             self._calls.call(self._send_noted, key, entry)
         return True
@@ -179,14 +179,16 @@ class BlockingRequests(object):
         """File the requests that other threads have sent as pending ones."""
         notes = self._notes
         while notes:
-            key, entry, since = notes.popleft()
+            key, entry = notes.popleft()
             try:
                 self._pending.add(key, entry)
             except KatcpClientError as exc:
                 self._call_back("Callback reply", entry[1], failure_reply(entry[0], lossy_str(exc)), None)
             else:
                 if entry[4] is not None:
-                    self._deadlines.add(entry[4], self._ioloop, since)
+                    now = self._ioloop.time()
+                    entry[4].start_by(now)
+                    self._deadlines.add(entry[4], now, self._ioloop)
 
     def _send_noted(self, key, entry):
         """Send what a thread could not, unless it has been given up already."""
@@ -196,11 +198,6 @@ class BlockingRequests(object):
                 self.send_request(entry[0])
             except KatcpClientError as exc:
                 self._fail_unsent(key, entry, lossy_str(exc))
-
-
-def steps_of(cls):
-    """Return the methods that every request goes through which the loop sends."""
-    return cls.future_request, cls.callback_request, cls.send_request, cls.send_message, cls._next_id
 
 
 def _finish_wait(wait, informs, reply):

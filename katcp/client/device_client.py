@@ -17,7 +17,7 @@ from katcp.client.layered import LayeredDict
 from katcp.client.lifecycle import ClientLifecycle
 from katcp.client.protocol_detection import ProtocolDetection
 from katcp.client.thread_safety import ThreadSafety, make_threadsafe, make_threadsafe_blocking
-from katcp.compat import CANCELLED_ERRORS, encode_native, get_thread_ident, lossy_str, with_metaclass
+from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_metaclass
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
@@ -204,16 +204,23 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             raise KatcpClientDisconnected("Not connected to device {}".format(self.bind_address_string))
         data = msg.__bytes__() + b"\n"
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("Sending to %s: %r", self.bind_address_string, data)
+            self._log_sending(data)
         try:
             return stream.write(data)
         except Exception:
-            exc_info = sys.exc_info()
-            self._logger.warning("Could not send message %s to %s", msg.log_text(),
-                                 self.bind_address_string, exc_info=exc_info)
-            if self._stream is stream:
-                self._disconnect(exc_info=exc_info)
+            self._sending_failed(stream, msg)
             return None
+
+    def _log_sending(self, data):
+        self._logger.debug("Sending to %s: %r", self.bind_address_string, data)
+
+    def _sending_failed(self, stream, msg):
+        """Close a connection that has not taken a message but raised the current exception."""
+        exc_info = sys.exc_info()
+        self._logger.warning("Could not send message %s to %s", msg.log_text(),
+                             self.bind_address_string, exc_info=exc_info)
+        if self._stream is stream:
+            self._disconnect(exc_info=exc_info)
 
     def send_request(self, msg):
         """Send a request as it is; what comes back goes to the handlers.
@@ -275,15 +282,21 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         """Return the next free message id as bytes, within the range that the protocol allows."""
         if get_thread_ident() != self.ioloop_thread_id and not any_thread:
             self._check_loop_thread("_next_id")
-        in_use = self._ids_in_use
+        if not self._threadsafe:
+            return self._free_id()
         with self._id_lock:
-            number = self._last_msg_id
-            while True:
-                number = number % MAX_MSG_ID + 1
-                mid = encode_native(str(number))
-                if not in_use or mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
-                    self._last_msg_id = number
-                    return mid
+            return self._free_id()
+
+    def _free_id(self):
+        """Do what `_next_id` does, where no other thread can do so at the same time."""
+        in_use = self._ids_in_use
+        number = self._last_msg_id
+        while True:
+            number = number % MAX_MSG_ID + 1
+            mid = b"%d" % number
+            if mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
+                self._last_msg_id = number
+                return mid
 
     # --- connecting ------------------------------------------------------------------------------
 
@@ -443,7 +456,10 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             msg = self._parser.parse(line)
         except Exception:
             self._log_traceback("BAD COMMAND: %s")
-            return
+        else:
+            self._handle_parsed(msg)
+
+    def _handle_parsed(self, msg):
         try:
             result = self.handle_message(msg)
             if result is not None and compat.is_awaitable(result):

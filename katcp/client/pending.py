@@ -2,13 +2,13 @@
 
 from __future__ import absolute_import, division, print_function
 
-import heapq
+import collections
+import operator
 
 from katcp.compat import lossy_str, ordered_dict
 from katcp.errors import KatcpClientError
 
-# Deadlines of requests that were answered are dropped when they outnumber the others by this much.
-_SPARE_DEADLINES = 128
+_INFINITE = float("inf")
 
 _NO_ENTRY = (None,)
 
@@ -47,11 +47,12 @@ class PendingRequests(object):
         KatcpClientError
             If a pending request has that id; its replies could not be told apart.
         """
-        if key in self.queue:
+        queue = self.queue
+        if key in queue:
             raise KatcpClientError("Message ID {} is in use by another pending request".format(
                 lossy_str(entry[0].mid)))
-        self.queue[key] = entry
-        if entry[0].mid is None:
+        queue[key] = entry
+        if type(key) is tuple:
             name = entry[0].name
             keys = self.id_stack.get(name)
             if keys is None:
@@ -113,9 +114,8 @@ class PendingRequests(object):
 
 
 class Deadline(list):
-    """When a pending request is given up: ``[time, serial number, key, start time]``.
+    """When a pending request is given up: ``[time, key, start time]``, in seconds by the clock of the loop.
 
-    Until it is added to a `DeadlineQueue` it is ``[timeout, None, key, None]``, with the timeout in seconds.
     It is what pending requests have for a timeout handle, and can be given to
     ``ioloop.remove_timeout`` like the handle of a timer; but there is no need to.
     """
@@ -124,7 +124,13 @@ class Deadline(list):
 
     def cancel(self):
         """Never let it pass."""
-        self[2] = None
+        self[1] = None
+
+    def start_by(self, now):
+        """Let it pass as if it had started `now`, if by that it started later."""
+        if self[2] > now:
+            self[0] += now - self[2]
+            self[2] = now
 
     def __setattr__(self, name, value):
         if name == "callback" and value is None:  # how poll-based loops cancel a timer
@@ -137,91 +143,84 @@ class DeadlineQueue(object):
     """The deadlines of any number of requests on one timer of the loop.
 
     Nearly all requests are answered long before, so that to arm and cancel a timer for each would be most
-    of the work that they cost.
+    of the work that they cost.  So all that is done for one is to see to it that the pending requests are
+    looked through before its deadline.  Where all have the same timeout, that happens once in that time.
 
     Parameters
     ----------
     passed : callable
         ``passed(key, start_time)`` is called when a deadline has passed.
     entries : dict
-        The pending requests: key to entry, whose last item is the request's deadline.
+        The pending requests, oldest first: key to entry, whose last item is the request's deadline.
     """
 
     def __init__(self, passed, entries):
         self._passed = passed
         self._entries = entries
         self._ioloop = None
-        self._heap = []
-        # No deadline in the heap is after this.
-        self._last_time = 0
-        self._spare = _SPARE_DEADLINES
-        self._serial = 0
+        # What was pending when the requests were looked through, next one first.
+        self._known = collections.deque()
+        # No other deadline is before this, which is when they are looked through again.
+        self._next_look = _INFINITE
         self._timer = None
         self._timer_time = None
-        # When the latest deadline was added.
-        self._latest = None
+        # What the clock has shown last.
+        self._latest = -_INFINITE
 
-    def add(self, deadline, ioloop, since=None):
-        """Let a new Deadline pass when its timeout is over, by the clock of `ioloop`.
+    def add(self, deadline, now, ioloop):
+        """Let the Deadline of a new entry pass.
 
-        The time starts now, or was `since` on that clock when it started.
+        Parameters
+        ----------
+        deadline : Deadline
+        now : float
+            The time by the clock of `ioloop`.
+        ioloop : tornado IOLoop
         """
-        timeout = deadline[0]
-        now = ioloop.time()
-        if since is None or since > now:
-            since = now
-        if self._latest is not None and now < self._latest:
-            self._clock_was_set_back(ioloop, now)
+        if now < self._latest:
+            self._clock_was_set_back(now)
         self._latest = now
-        self._serial += 1
-        when = since + timeout
-        deadline[0], deadline[1], deadline[3] = when, self._serial, since
-        heap = self._heap
-        if len(heap) >= self._spare:
-            self._drop_answered()
-            heap = self._heap
-        if not heap or when >= self._last_time:
-            # Where all have the same timeout each goes to the end, which is cheaper to do than to find out.
-            self._last_time = when
-            heap.append(deadline)
-        else:
-            heapq.heappush(heap, deadline)
-        if self._timer is None or when < self._timer_time:
-            self._arm(ioloop, when, max(0, timeout - (now - since)))
+        when = deadline[0]
+        if when < self._next_look:
+            self._next_look = when
+            if self._timer is None or when < self._timer_time:
+                self._arm(ioloop, when, now)
 
     def clear(self):
-        """Drop all deadlines."""
-        self._heap = []
-        self._latest = None
+        """Stop the timer, now that no request is pending."""
+        self._known.clear()
+        self._next_look = _INFINITE
+        self._latest = -_INFINITE
         self._disarm()
 
-    def _clock_was_set_back(self, ioloop, now):
+    def _clock_was_set_back(self, now):
         """Let nobody wait longer, from now on, than he meant to in the beginning."""
-        heap = self._heap
-        for deadline in heap:
-            if deadline[3] > now:
-                deadline[0] += now - deadline[3]
-                deadline[3] = now
-        heapq.heapify(heap)
-        if heap:
-            self._last_time = max(heap)[0]
-            self._arm(ioloop, heap[0][0], max(0, heap[0][0] - now))
+        for deadline in self._pending_deadlines():
+            deadline.start_by(now)
+        self._look()
+        if self._timer is not None and self._known:
+            self._arm(self._ioloop, self._known[0][0], now)
+
+    def _pending_deadlines(self):
+        handles = [entry[-1] for entry in self._entries.values()]
+        # Users of the table may have handles of their own, and timeouts that never end.
+        return [handle for handle in handles if type(handle) is Deadline and handle[0] < _INFINITE]
+
+    def _look(self):
+        """Look through the pending requests."""
+        # Equal ones stay in the order of the requests.
+        self._known = collections.deque(sorted(self._pending_deadlines(), key=operator.itemgetter(0)))
+        self._next_look = _INFINITE
 
     def _is_pending(self, deadline):
-        return self._entries.get(deadline[2], _NO_ENTRY)[-1] is deadline
+        entry = self._entries.get(deadline[1])
+        return entry is not None and entry[-1] is deadline
 
-    def _drop_answered(self):
-        entries = self._entries
-        self._heap = [deadline for deadline in self._heap
-                      if entries.get(deadline[2], _NO_ENTRY)[-1] is deadline]
-        heapq.heapify(self._heap)
-        self._spare = 2 * len(self._heap) + _SPARE_DEADLINES
-
-    def _arm(self, ioloop, time, delay):
+    def _arm(self, ioloop, time, now):
         self._disarm()
         self._ioloop = ioloop
         self._timer_time = time
-        self._timer = ioloop.call_later(delay, self._timer_fired)
+        self._timer = ioloop.call_later(max(0, time - now), self._timer_fired)
 
     def _disarm(self):
         if self._timer is not None:
@@ -232,18 +231,18 @@ class DeadlineQueue(object):
         # A timer has its own idea of the time: do not let one that is a bit early go round again.
         now = max(self._ioloop.time(), self._timer_time)
         self._timer = None
-        heap = self._heap
+        if self._next_look <= now:
+            self._look()
+        known = self._known
         passed = []
-        while heap:
-            deadline = heap[0]
-            pending = self._is_pending(deadline)
-            if pending and deadline[0] > now:
-                # Armed first: what follows may add deadlines.
-                self._arm(self._ioloop, deadline[0], deadline[0] - now)
-                break
-            heapq.heappop(heap)
-            if pending:
+        while known and (known[0][0] <= now or not self._is_pending(known[0])):
+            deadline = known.popleft()
+            if self._is_pending(deadline):
                 passed.append(deadline)
+        # Armed first: what follows may add deadlines.
+        next_time = min(known[0][0], self._next_look) if known else self._next_look
+        if next_time < _INFINITE:
+            self._arm(self._ioloop, next_time, now)
         for deadline in passed:
             if self._is_pending(deadline):
-                self._passed(deadline[2], deadline[3])
+                self._passed(deadline[1], deadline[2])

@@ -85,6 +85,7 @@ class SharedLine(LineConnection):
             self._head = None
         self._out.insert(0, rest)
         self._unsent += len(rest)
+        self._sent_total -= len(rest)  # so that what was queued before is not taken for sent too early
         self._blocked = False
         self.flush()
 

@@ -94,7 +94,7 @@ class ClientLine(LineConnection):
 
     def output_progress(self):
         """Return something that changes when output is queued or sent."""
-        return self._queued_total, self._unsent
+        return self._sent_total, self._unsent
 
     def _finish(self, error):
         on_end, self.on_end_of_input = self.on_end_of_input, None
