@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import functools
 import logging
 import sys
 
@@ -172,7 +173,15 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         """
         if get_thread_ident() != self.ioloop_thread_id:
             return self._future_request_from_thread(msg, timeout, use_mid)
-        return self._request_for(self._new_plain_future(), msg, timeout, use_mid)
+        # What `_request_for` does; a call less.
+        future = self._new_plain_future()
+        informs = []
+        try:
+            self.callback_request(msg, functools.partial(_resolve, future, informs), informs.append, None,
+                                  timeout, use_mid)
+        except Exception:
+            compat.fail(future, sys.exc_info())
+        return future
 
     def linked_request(self, msg, timeout=None, use_mid=None):
         """Do what `future_request` does, for callers whose own futures follow the returned one.
@@ -186,13 +195,9 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
     def _request_for(self, future, msg, timeout, use_mid):
         """Send a request and have `future` resolved with the answer; return it."""
         informs = []
-
-        def resolve(reply):
-            if not future.done():  # nobody may want it any more
-                future.set_result((reply, informs))
-
         try:
-            self.callback_request(msg, resolve, informs.append, None, timeout, use_mid)
+            self.callback_request(msg, functools.partial(_resolve, future, informs), informs.append, None,
+                                  timeout, use_mid)
         except Exception:
             compat.fail(future, sys.exc_info())
         return future
@@ -232,18 +237,20 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             self._log_traceback("BAD COMMAND: %s")
             return
         if msg.mtype == _REPLY:
-            queue = self._pending.queue
+            queue = self._async_queue
             entry = queue.get(msg.mid)
-            if entry is not None and entry[1] is not None and entry[0].name == msg.name:
+            if entry is not None:
+                request, reply_cb, _, user_data, _ = entry
                 if self._steps_seen_at is not handlers.latest_change:
                     self._look_at_class()
                 own = self.__dict__
-                if (self._keeps_receiving and "handle_message" not in own and "handle_reply" not in own
+                if (reply_cb is not None and request.name == msg.name and self._keeps_receiving
+                        and "handle_message" not in own and "handle_reply" not in own
                         and not self._logger.isEnabledFor(logging.DEBUG)):
                     del queue[msg.mid]
                     if not queue:
                         self._expect_nothing()
-                    self._call_back("Callback reply", entry[1], msg, entry[3])
+                    self._call_back("Callback reply", reply_cb, msg, user_data)
                     return
         self._handle_parsed(msg)
 
@@ -410,6 +417,11 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         self._notes.clear()
         self._pending.remove_all()
         self._deadlines.clear()
+
+
+def _resolve(future, informs, reply):
+    if not future.done():  # nobody may want it any more
+        future.set_result((reply, informs))
 
 
 AsyncClient._defines_steps()

@@ -30,7 +30,7 @@ MAX_MSG_ID = 2 ** 31 - 1
 
 # Of many messages that are sent at once the server gets so many before the next are made.  A call of the OS
 # for each would cost more than that gains.
-MAX_HELD_MESSAGES = 32
+MAX_HELD_MESSAGES = 64
 
 # A device that is switched off must not fill the log: every so many failures to connect are logged.
 LOGGED_CONNECT_FAILURES = 5
