@@ -14,7 +14,7 @@ from functools import partial
 from tornado.iostream import StreamBufferFullError, StreamClosedError
 
 from katcp import compat
-from katcp.compat import ThreadsafeFuture, done_future
+from katcp.compat import ThreadsafeFuture, done_future, get_thread_ident
 from katcp.flush_queue import FlushQueue
 from katcp.handover import CallQueue
 from katcp.line_connection import EARLY_FLUSH_SIZE, LineConnection
@@ -167,12 +167,12 @@ class Sending(object):
         AssertionError
             In another thread.
         """
-        assert self.in_ioloop_thread() or self._is_over(stream)
+        assert get_thread_ident() == self.ioloop_thread_id or self._is_over(stream)
         return self._write(stream, msg.__bytes__() + b"\n")
 
     def post_message(self, stream, msg):
         """Do what `send_message` does, but tell nobody when the message is sent."""
-        assert self.in_ioloop_thread() or self._is_over(stream)
+        assert get_thread_ident() == self.ioloop_thread_id or self._is_over(stream)
         self._post(stream, msg.__bytes__() + b"\n")
 
     def mass_send_message(self, msg):
