@@ -15,21 +15,18 @@ Everything here belongs to the thread of the loop.
 from __future__ import absolute_import, division, print_function
 
 import collections
-import errno
 import socket
 import sys
 # Bound here so that tests which patch the time module's functions do not disturb connections.
 from timeit import default_timer
 
 from tornado.ioloop import IOLoop
-from tornado.iostream import StreamBufferFullError, StreamClosedError
+from tornado.iostream import StreamBufferFullError
 
 from katcp import compat
-from katcp.flush_queue import FlushQueue
 from katcp.line_splitter import LineSplitter
+from katcp.socket_output import READ, WOULD_BLOCK, WRITE, SocketOutput
 
-READ = IOLoop.READ
-WRITE = IOLoop.WRITE
 ERROR = IOLoop.ERROR
 
 READ_CHUNK = 64 * 1024
@@ -39,19 +36,11 @@ DEFAULT_MAX_WRITE_BUFFER_SIZE = 2 * DEFAULT_MAX_BUFFER_SIZE
 # A connection that has lines left after this many seconds lets the others run first.
 DELIVERY_BUDGET = 0.01
 
-# Output of one delivery is sent early when it exceeds this, to bound memory and to let the peer start.
-EARLY_FLUSH_SIZE = 256 * 1024
-
 # So many chunks of input are read and dropped before the socket is closed.
 MAX_DISCARDED_READS = 64
 
-# What `write` returns for bytes that have been sent already.
-_SENT = compat.done_future()
 
-_WOULD_BLOCK = frozenset([errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR])
-
-
-class LineConnection(object):
+class LineConnection(SocketOutput):
     """A connected socket that delivers lines and queues output.
 
     Parameters
@@ -82,58 +71,28 @@ class LineConnection(object):
     """
 
     __slots__ = (
-        "socket", "ioloop", "max_buffer_size", "max_write_buffer_size", "error",
-        "urgent", "max_held",
-        "_closed", "_close_callback", "_events", "_hung_up",
-        # input
-        "_splitter", "_on_line", "_on_overflow", "_on_batch_end", "_lines", "_paused", "_listening",
-        "_delivering", "_delivery_scheduled", "_waking", "_next_turn", "_overflow", "_eof", "_read_error",
-        # output
-        "_flush_queue", "_in_flush_queue", "_out", "_head", "_unsent", "_blocked", "_closing",
-        "_sent_total", "_write_futures", "_batch_future",
-        "__weakref__",
+        "max_buffer_size", "_close_callback", "_splitter", "_on_line", "_on_overflow", "_on_batch_end",
+        "_lines", "_paused", "_delivery_scheduled", "_waking", "_next_turn", "_overflow", "_eof",
+        "_read_error",
     )
 
     def __init__(self, sock, ioloop, max_buffer_size=DEFAULT_MAX_BUFFER_SIZE,
                  max_write_buffer_size=DEFAULT_MAX_WRITE_BUFFER_SIZE, flush_queue=None):
-        sock.setblocking(False)
-        self.socket = sock
-        self.ioloop = ioloop
+        super(LineConnection, self).__init__(sock, ioloop, max_write_buffer_size, flush_queue)
         self.max_buffer_size = max_buffer_size
-        self.max_write_buffer_size = max_write_buffer_size
-        self.error = None
-        self.urgent = False
-        self.max_held = float("inf")
-        self._closed = False
         self._close_callback = None
-        self._events = None  # what is registered with the loop; None for not registered
-        self._hung_up = False  # both directions are shut: the loop can tell nothing new about the socket
-
         self._splitter = None
         self._on_line = None
         self._on_overflow = None
         self._on_batch_end = None
         self._lines = collections.deque()
         self._paused = False
-        self._listening = False  # whether read events are wanted
-        self._delivering = False
         self._delivery_scheduled = False
         self._waking = False
         self._next_turn = compat.next_turn_of(ioloop)
         self._overflow = False
         self._eof = False
         self._read_error = None
-
-        self._flush_queue = FlushQueue(ioloop) if flush_queue is None else flush_queue
-        self._in_flush_queue = False
-        self._out = []
-        self._head = None  # the part of the output that is being sent
-        self._unsent = 0
-        self._blocked = False  # the OS takes no more for now
-        self._closing = False  # to be closed when all output is sent
-        self._sent_total = 0
-        self._write_futures = None  # deque of [total bytes sent by then, future]
-        self._batch_future = None  # the last of them, while nothing has been sent since
 
     def __repr__(self):
         return "<%s fd=%s%s>" % (type(self).__name__, "-" if self._closed else self.socket.fileno(),
@@ -147,43 +106,11 @@ class LineConnection(object):
     def _peek(self):
         return self.socket.recv(1, socket.MSG_PEEK)
 
-    def _send(self, data):
-        return self.socket.send(data)
-
-    def _close_socket(self):
-        self.socket.close()
-
     # --- state -----------------------------------------------------------------------------------
-
-    def fileno(self):
-        """Return the socket's file descriptor."""
-        return self.socket.fileno()
-
-    def closed(self):
-        """Whether the socket is closed."""
-        return self._closed
-
-    def closing(self):
-        """Whether the connection is closed, or accepts no more output and closes when it is flushed."""
-        return self._closed or self._closing
 
     def reading(self):
         """Whether lines are being delivered."""
         return self._on_line is not None and not (self._paused or self.closing())
-
-    def writing(self):
-        """Whether there is output that the OS has not taken yet."""
-        return self._unsent > 0
-
-    def set_nodelay(self, value):
-        """Switch Nagle's algorithm off (true) or on (false)."""
-        if not self._closed:
-            try:
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1 if value else 0)
-            except socket.error as exc:
-                # A socket that the peer has reset already gives EINVAL on some systems.
-                if exc.errno != errno.EINVAL:
-                    raise
 
     def set_close_callback(self, callback):
         """Have ``callback()`` called once, as a loop callback, after the connection closed.
@@ -273,7 +200,7 @@ class LineConnection(object):
             if not self._eof and not self._peek():
                 self._eof = True
         except socket.error as exc:
-            if exc.errno in _WOULD_BLOCK:
+            if exc.errno in WOULD_BLOCK:
                 return
             if not self._lines:
                 self.close(exc)
@@ -287,7 +214,7 @@ class LineConnection(object):
         try:
             data = self._recv()
         except socket.error as exc:
-            if exc.errno in _WOULD_BLOCK:
+            if exc.errno in WOULD_BLOCK:
                 return
             data = b""
             self._read_error = exc
@@ -386,111 +313,7 @@ class LineConnection(object):
             self.error = error
         self.close_after_flush()
 
-    # --- output ----------------------------------------------------------------------------------
-
-    def send(self, data):
-        """Queue bytes to be sent at the end of the current loop callback.
-
-        Raises
-        ------
-        tornado.iostream.StreamClosedError
-            The connection is closed, or about to be.
-        tornado.iostream.StreamBufferFullError
-            The peer has left more than `max_write_buffer_size` bytes unread.
-        """
-        if self._closed or self._closing:
-            raise StreamClosedError(real_error=self.error)
-        unsent = self._unsent + len(data)
-        limit = self.max_write_buffer_size
-        if limit is not None and unsent > limit:
-            self._make_room(len(data))
-            unsent = self._unsent + len(data)
-        if self.urgent:
-            self._send_now(data)
-            return
-        self._out.append(data)
-        self._unsent = unsent
-        if self._delivering:
-            if unsent > EARLY_FLUSH_SIZE and not self._blocked:
-                self.flush()
-        elif not (self._in_flush_queue or self._blocked):
-            self._in_flush_queue = True
-            self._flush_queue.add(self)
-        elif len(self._out) >= self.max_held and not self._blocked:
-            self.flush()
-
-    def _make_room(self, size):
-        """Have the OS take output so that `size` bytes more can be queued, or raise the error if it does not."""
-        # Perhaps nobody has asked it yet.
-        self._blocked = False
-        self.flush()
-        if self._closed:
-            raise StreamClosedError(real_error=self.error)
-        if self._unsent + size > self.max_write_buffer_size:
-            raise StreamBufferFullError("Reached maximum write buffer size")
-
-    def _send_now(self, data):
-        """Send urgent output, after what is queued already."""
-        self.urgent = False
-        if not self._unsent and self._events == READ:
-            # Nothing is queued or blocked: what most requests of clients find.
-            try:
-                sent = self._send(data)
-            except socket.error as exc:
-                if exc.errno not in _WOULD_BLOCK:
-                    self.close(exc)
-                    return
-            else:
-                self._sent_total += sent
-                if sent == len(data):
-                    return
-                data = data[sent:]
-        self._out.append(data)
-        self._unsent += len(data)
-        self.flush()
-
-    def write(self, data):
-        """Queue bytes as `send` does and return a future.
-
-        Returns
-        -------
-        tornado future
-            Resolves with None when the OS has taken the bytes, fails with ``StreamClosedError`` if the
-            connection closes before.  It need not be looked at.
-        """
-        self.send(data)
-        if not self._unsent:
-            if self._closed:
-                raise StreamClosedError(real_error=self.error)
-            return _SENT
-        if self._write_futures is None:
-            self._write_futures = collections.deque()
-        # One that is done already has been cancelled by somebody.
-        if self._batch_future is None or self._batch_future[1].done():
-            self._batch_future = [0, compat.new_future(self.ioloop)]
-            self._write_futures.append(self._batch_future)
-        self._batch_future[0] = self._sent_total + self._unsent
-        return self._batch_future[1]
-
-    def flush(self):
-        """Give the OS what it takes of the queued output now."""
-        self._in_flush_queue = False
-        if self._closed or self._blocked or not self._unsent:
-            return
-        try:
-            self._send_queued()
-        except socket.error as exc:
-            self.close(exc)
-            return
-        if self._write_futures:
-            self._resolve_write_futures()
-        if self._unsent:
-            self._blocked = True
-        elif self._closing:
-            self.close()
-            return
-        if self._blocked or self._events != READ:
-            self._update_events()
+    # --- the end ---------------------------------------------------------------------------------
 
     def close_after_flush(self):
         """Deliver and accept nothing more, and close when all output is sent."""
@@ -503,37 +326,6 @@ class LineConnection(object):
             self.flush()
         else:
             self.close()
-
-    def _send_queued(self):
-        """Send until the OS takes no more or nothing is left."""
-        while self._unsent:
-            head = self._head
-            if head is None:
-                out = self._out
-                head = out[0] if len(out) == 1 else b"".join(out)
-                self._out = []
-            try:
-                sent = self._send(head)
-            except socket.error as exc:
-                if exc.errno not in _WOULD_BLOCK:
-                    raise
-                sent = 0
-            self._unsent -= sent
-            self._sent_total += sent
-            if sent == len(head):
-                self._head = None
-            else:
-                # Views, not slices: a large backlog must not be copied each time a bit of it goes.
-                self._head = memoryview(head)[sent:]
-                return
-
-    def _resolve_write_futures(self):
-        self._batch_future = None
-        futures = self._write_futures
-        while futures and futures[0][0] <= self._sent_total:
-            compat.resolve(futures.popleft()[1])
-
-    # --- the end ---------------------------------------------------------------------------------
 
     def close(self, exc_info=False):
         """Close the connection now; lines and output still queued are dropped.
@@ -567,12 +359,7 @@ class LineConnection(object):
         self._unsent = 0
         # Closures over the connection would keep it, and all that they hold, alive in a cycle.
         self._on_line = self._on_overflow = self._on_batch_end = None
-        if self._write_futures:
-            error = StreamClosedError(real_error=self.error)
-            for _, future in self._write_futures:
-                compat.fail(future, (StreamClosedError, error, None))
-                compat.future_exc_info(future)  # nobody is obliged to look at it
-            self._write_futures = None
+        self._fail_write_futures()
         self._schedule_close_callback()
 
     def abandon(self):
@@ -592,31 +379,10 @@ class LineConnection(object):
                 if self._eof or not self._recv():
                     break
         except socket.error as exc:
-            if exc.errno not in _WOULD_BLOCK:
+            if exc.errno not in WOULD_BLOCK:
                 self.error = exc
 
     def _schedule_close_callback(self):
         callback, self._close_callback = self._close_callback, None
         if callback is not None:
             self.ioloop.add_callback(callback)
-
-    # --- registration with the loop --------------------------------------------------------------
-
-    def _update_events(self):
-        if self._closed or self._hung_up:
-            return
-        events = (READ if self._listening else 0) | (WRITE if self._blocked else 0)
-        if events == self._events:
-            return
-        if self._events is not None:
-            self.ioloop.update_handler(self.socket, events)
-        elif events:
-            self.ioloop.add_handler(self.socket, self._handle_events, events)
-        else:
-            return
-        self._events = events
-
-    def _unregister(self):
-        if self._events is not None:
-            self._events = None
-            self.ioloop.remove_handler(self.socket)

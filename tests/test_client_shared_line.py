@@ -9,7 +9,7 @@ import unittest
 
 from katcp.client.shared_line import SharedLine
 from tests.support import mock
-from tests.test_line_connection import LineConnectionTestCase, tcp_pair
+from tests.support.line_connections import LineConnectionTestCase, tcp_pair
 
 
 class SharedLineTestCase(LineConnectionTestCase):

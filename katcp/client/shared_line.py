@@ -6,7 +6,8 @@ import errno
 import socket
 import threading
 
-from katcp.line_connection import READ, LineConnection
+from katcp.line_connection import LineConnection
+from katcp.socket_output import READ
 
 
 def _do_nothing():

@@ -17,7 +17,8 @@ from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, get_thread_ident
 from katcp.flush_queue import FlushQueue
 from katcp.handover import CallQueue
-from katcp.line_connection import EARLY_FLUSH_SIZE, LineConnection
+from katcp.line_connection import LineConnection
+from katcp.socket_output import EARLY_FLUSH_SIZE
 
 
 class Outbox(object):
