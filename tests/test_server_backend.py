@@ -1,4 +1,4 @@
-"""Tests of katcp.server.backend and katcp.server.sending."""
+"""Tests of katcp.server.backend, accepting and sending."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -17,7 +17,7 @@ from tornado import gen
 from katcp import compat
 from katcp.line_connection import LineConnection
 from katcp.message import Message
-from katcp.server import DeviceServerBase, KATCPServer, backend
+from katcp.server import DeviceServerBase, KATCPServer, accepting
 from katcp.server.client_input import DirectInput
 from tests.support import mock
 from tests.support.devices import ServerTests, in_all_modes
@@ -963,7 +963,7 @@ class TestAccepting(unittest.TestCase):
         self.assertEqual(len(log.messages), 1)
         server.ioloop.remove_handler.assert_called_once_with(listener)
         (delay, retry) = server.ioloop.call_later.call_args[0]
-        self.assertEqual(delay, backend.ACCEPT_RETRY)
+        self.assertEqual(delay, accepting.ACCEPT_RETRY)
         retry()
         server.ioloop.add_handler.assert_called_once_with(listener, server._accept, mock.ANY)
         # A server that is stopped meanwhile owns the timer.

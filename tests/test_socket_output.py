@@ -2,7 +2,6 @@
 
 from __future__ import absolute_import, division, print_function
 
-
 from tornado.iostream import StreamBufferFullError
 
 from katcp.flush_queue import FlushQueue

@@ -6,20 +6,18 @@ of the connections it was given.
 
 from __future__ import absolute_import, division, print_function
 
-import errno
 import logging
-import socket
 import sys
 import threading
 from functools import partial
 from timeit import default_timer
 
 from tornado import gen
-from tornado.ioloop import IOLoop
 
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
 from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
+from katcp.server.accepting import Accepting
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
 from katcp.server.deserted import DesertedConnections
@@ -28,19 +26,6 @@ from katcp.server.half_closed import HalfClosedConnections
 from katcp.server.sending import ClientLine, Sending
 
 log = logging.getLogger("katcp.server")
-
-# The queue of the OS for clients not yet accepted is at least this long: with a short one, a burst of
-# connecting clients would have to wait for their own retries, seconds later.
-MIN_BACKLOG = 1024
-
-# So many clients are accepted before the loop sees to the others.
-ACCEPT_BATCH = 64
-
-# When the process has run out of files: seconds until the next attempt to accept clients.
-ACCEPT_RETRY = 1.0
-
-_OUT_OF_FILES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-_NOBODY_THERE = frozenset([errno.EAGAIN, errno.EWOULDBLOCK])
 
 # So much of a line that is no message goes into the log.
 MAX_LOGGED_LINE = 1000
@@ -52,7 +37,7 @@ _STOPPED, _PREPARING, _PREPARED, _STARTED, _STOPPING = (
     "stopped", "preparing", "prepared", "started", "stopping")
 
 
-class KATCPServer(Sending):
+class KATCPServer(Accepting, Sending):
     """Listens on a port and connects clients with a device.
 
     Parameters
@@ -89,7 +74,6 @@ class KATCPServer(Sending):
         Identity of the loop's thread, while the server is running.
     """
 
-    BACKLOG = 5
     MAX_MSG_SIZE = 2 * 1024 * 1024
     MAX_WRITE_BUFFER_SIZE = 2 * MAX_MSG_SIZE
     DISCONNECT_TIMEOUT = 1
@@ -115,8 +99,6 @@ class KATCPServer(Sending):
         # The future of the orderly end, once that has begun.
         self._uninstalled = None
         self._has_run = False
-        self._listener = None
-        self._accept_timer = None
         self._max_msg_size = self.MAX_MSG_SIZE
         # LineConnection -> ClientConnection
         self._connections = {}
@@ -338,21 +320,6 @@ class KATCPServer(Sending):
         manager.on_loop_end = self._loop_ended
         return manager
 
-    def _bind_socket(self, bindaddr):
-        """Return a listening socket; all in the calling thread, so that the port is known at once."""
-        host = bindaddr[0]
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setblocking(False)
-            sock.bind(bindaddr)
-            sock.listen(max(self.BACKLOG, MIN_BACKLOG))
-        except Exception:
-            self._logger.exception("Unable to bind to %s" % (bindaddr,))
-            sock.close()
-            raise
-        return sock
-
     def _install(self):
         self.ioloop_thread_id = get_thread_ident()
         self._start_accepting()
@@ -424,40 +391,7 @@ class KATCPServer(Sending):
         self._running.clear()
         self._state = _STOPPED
 
-    # --- accepting clients -----------------------------------------------------------------------
-
-    def _start_accepting(self):
-        self._accept_timer = None
-        self.ioloop.add_handler(self._listener, self._accept, IOLoop.READ)
-
-    def _close_listener(self):
-        listener, self._listener = self._listener, None
-        if self._accept_timer is not None:
-            self.ioloop.remove_timeout(self._accept_timer)
-            self._accept_timer = None
-        elif self._running.is_set():
-            self.ioloop.remove_handler(listener)
-        listener.close()
-
-    def _accept(self, fd, events):
-        for _ in range(ACCEPT_BATCH):
-            if self._listener is None:
-                return
-            try:
-                sock, address = self._listener.accept()
-            except socket.error as exc:
-                if exc.errno in _OUT_OF_FILES:
-                    self._logger.error("Cannot accept clients: %s", exc)
-                    self.ioloop.remove_handler(self._listener)
-                    self._accept_timer = self.ioloop.call_later(ACCEPT_RETRY, self._start_accepting)
-                    return
-                if exc.errno in _NOBODY_THERE:
-                    return
-                continue  # a client that has gone already
-            try:
-                self._handle_stream(sock, address)
-            except Exception:
-                self._logger.exception("Error accepting client %r", address)
+    # --- new clients -----------------------------------------------------------------------------
 
     def _handle_stream(self, sock, address):
         stream = ClientLine(sock, self.ioloop, self._max_msg_size, self.MAX_WRITE_BUFFER_SIZE,
