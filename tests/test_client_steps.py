@@ -138,6 +138,16 @@ class TestSteps(StepsTestCase):
         self.assertIn("?a[%d]" % number, log.messages[0])
         self.assertIn("!a[%d] ok" % number, log.messages[1])
 
+    def test_connections_of_other_kinds_are_written_to(self):
+        stream = self.client._stream
+        other = mock.Mock(wraps=stream)
+        self.client._stream = other
+        try:
+            self.ask()
+        finally:
+            self.client._stream = stream
+        other.write.assert_called_once_with(self.server.lines[-1] + b"\n")
+
     @gen_test
     def test_connection_that_takes_nothing(self):
         self.client._stream.max_write_buffer_size = 10

@@ -111,8 +111,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         own = self.__dict__
         stream = self._stream
         # Thread-safe clients have covers for some of their steps.
-        direct = (self._keeps_sending and stream is not None and self._server_supports_ids
-                  and msg.mtype == _REQUEST and "send_request" not in own
+        direct = (self._keeps_sending and type(stream) is self._connection_class
+                  and self._server_supports_ids and msg.mtype == _REQUEST and "send_request" not in own
                   and "send_message" not in own and "_next_id" not in own)
         key = msg.mid
         if key is None:
