@@ -60,7 +60,7 @@ def _measure(settings, bench, programs, count, do, **what):
 
 def one_at_a_time(settings):
     """One request after the other."""
-    return _measure(settings, "client.one-at-a-time", _async_clients, 4000, "one_at_a_time")
+    return _measure(settings, "client.one-at-a-time", _async_clients, 1500, "one_at_a_time")
 
 
 def in_flight(settings):
@@ -70,7 +70,7 @@ def in_flight(settings):
 
 def blocking(settings):
     """A thread that waits for each reply."""
-    return _measure(settings, "client.blocking", _blocking_clients, 4000, "one_at_a_time")
+    return _measure(settings, "client.blocking", _blocking_clients, 1500, "one_at_a_time")
 
 
 BENCHMARKS = [("client.one-at-a-time", one_at_a_time), ("client.in-flight", in_flight),

@@ -57,9 +57,12 @@ class Settings:
         Labels of the contestants that take part besides ours; empty for all.
     """
 
+    # Short turns, and many of them: processors may change their speed every few seconds.
+    ROUNDS, QUICK_ROUNDS = 21, 3
+
     def __init__(self, quick=False, rounds=None, peer_python=None, before=None, only=()):
         self.quick = quick
-        self.rounds = rounds or (3 if quick else 7)
+        self.rounds = rounds or (self.QUICK_ROUNDS if quick else self.ROUNDS)
         self.peer_python = peer_python
         self.before = before
         self.only = frozenset(only)
@@ -71,8 +74,8 @@ class Settings:
             self.aiokatcp = aiokatcp.__version__
 
     def count(self, full):
-        """Return how many of something to do where a full run does `full` (int)."""
-        return max(1, full // 10) if self.quick else full
+        """Return how many of something to do in a turn where a full run does `full` (int)."""
+        return max(1, full // 3) if self.quick else full
 
     def takes_part(self, label):
         """Return whether a contestant (str) takes part."""

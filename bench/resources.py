@@ -31,7 +31,8 @@ def sync(settings):
                 watcher.ask("drop")
                 return {metric: seconds / sensors * 1e6 for metric, seconds in answer.items()}
 
-            results = take_turns(watchers, min(settings.rounds, 5), run)
+            rounds = settings.rounds if sensors < 1000 else min(settings.rounds, 5)
+            results = take_turns(watchers, rounds, run)
             for metric, bench in (("sync", "resource.sync"), ("strategies", "resource.strategies"),
                                   ("both", "resource.sync+strategies")):
                 yield Figure(bench, "%d sensors" % sensors, "us/sensor", results[metric])
@@ -39,7 +40,7 @@ def sync(settings):
 
 def updates(settings):
     """Take the updates of a hundred sensors, which come as fast as they can be taken."""
-    count = settings.count(10000)
+    count = settings.count(4000)
     with ExitStack() as stack:
         port = stack.enter_context(Listening("raw_server.py", 100)).port
         watchers = settings.start(_watchers(port), stack)

@@ -9,7 +9,7 @@ OBSERVERS = (0, 1, 10)
 
 def set_value(settings):
     """Set a sensor that is watched by observers that do nothing."""
-    count = settings.count(50000)
+    count = settings.count(20000)
     with ExitStack() as stack:
         setters = settings.start([(OURS, ("sensor_katcp.py",)), (BEFORE, ("sensor_katcp.py",)),
                                   (AIOKATCP, ("sensor_aiokatcp.py",)), (KATCP09, ("sensor_katcp.py",))],

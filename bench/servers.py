@@ -78,7 +78,7 @@ def one_at_a_time(settings):
     for clients in CLIENTS:
         with ExitStack() as stack:
             loading = Loading(settings, stack, 100, clients)
-            count = max(1, settings.count(4000) // clients)
+            count = max(1, settings.count(1500) // clients)
             yield from loading.measure("server.one-at-a-time", _plural(clients, "client"), "request",
                                        count * clients, "exchange", request="?add[1] 1 2", count=count,
                                        lines=1)
@@ -89,7 +89,7 @@ def pipelined(settings):
     for clients in CLIENTS:
         with ExitStack() as stack:
             loading = Loading(settings, stack, 100, clients)
-            count = max(1, settings.count(10000) // clients)
+            count = max(1, settings.count(4000) // clients)
             yield from loading.measure("server.pipelined", _plural(clients, "client"), "request",
                                        count * clients, "pipeline", request="?add[%d] 1 2", count=count,
                                        lines=1)
@@ -100,7 +100,7 @@ def sensor_list(settings):
     for sensors, clients in [(100, clients) for clients in CLIENTS] + [(n, 1) for n in SENSORS[1:]]:
         with ExitStack() as stack:
             loading = Loading(settings, stack, sensors, clients)
-            count = max(1, settings.count(20000) // sensors // clients)
+            count = max(1, settings.count(7000) // sensors // clients)
             yield from loading.measure(
                 "server.sensor-list", _plural(sensors, "sensor") + ", " + _plural(clients, "client"),
                 "sensor", count * clients * sensors, "exchange", request="?sensor-list[1]", count=count,
@@ -114,7 +114,7 @@ def updates(settings):
             continue
         with ExitStack() as stack:
             loading = Loading(settings, stack, sensors, clients, sampled=True)
-            count = max(1, settings.count(20000) // sensors // clients)
+            count = max(1, settings.count(7000) // sensors // clients)
             yield from loading.measure(
                 "server.updates", _plural(sensors, "sensor") + ", " + _plural(clients, "client"),
                 "update", count * clients * sensors, "broadcast", request="?update-all[1]", count=count,

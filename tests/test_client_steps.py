@@ -127,6 +127,16 @@ class TestSteps(StepsTestCase):
                 timeout=LIMIT)
         self.assertEqual(woken, [[]])
 
+    def test_requests_that_are_sent_on_the_spot(self):
+        def on_the_spot(number):
+            with mock.patch.object(LineConnection, "_send_now", autospec=True,
+                                   side_effect=LineConnection._send_now) as send_now:
+                self.io_loop.run_sync(lambda: gen.multi(
+                    [self.client.future_request(Message.request("a")) for _ in range(number)]), timeout=LIMIT)
+            return send_now.call_count
+
+        self.assertEqual([on_the_spot(number) for number in (1, 1, 3, 3, 1, 1)], [1, 1, 1, 0, 0, 1])
+
     def test_debug_log_has_all_messages(self):
         logger = logging.getLogger("katcp.client")
         self.addCleanup(logger.setLevel, logger.level)

@@ -51,6 +51,9 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
     # (reply, key, entry) of the request that could not be sent, while its failure is being handled.
     _unsent = None
 
+    # Whether no other request was made while the latest one was pending.
+    _asks_one_by_one = True
+
     def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
         self._request_timeout = timeout
         self._pending = PendingRequests()
@@ -129,9 +132,13 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             deadline = Deadline((now + timeout, key, now))
         entry = (msg, reply_cb, inform_cb, user_data, deadline)
         pending = self._pending
-        if stream is not None:
-            # While others are pending there is likely to be more to send along with this.
-            stream.urgent = not pending.queue
+        if pending.queue:
+            self._asks_one_by_one = False
+        else:
+            if stream is not None:
+                # Whoever has asked for several things at once is likely to do so again.
+                stream.urgent = self._asks_one_by_one
+            self._asks_one_by_one = True
         try:
             pending.add(key, entry)
             if direct:
