@@ -43,8 +43,12 @@ def _blocking_clients(port):
 def _measure(settings, bench, programs, count, do, **what):
     count = settings.count(count)
     with ExitStack() as stack:
-        port = stack.enter_context(Listening("raw_server.py", 100)).port
-        clients = settings.start(programs(port), stack)
+        server = stack.enter_context(Listening("raw_server.py", 100))
+        clients = settings.start(programs(server.port), stack)
+        if programs is _async_clients:
+            server.keep_on(0)
+            for client in clients.values():
+                client.keep_on(1)
 
         def run(label, client):
             cpu = client.cpu_seconds()

@@ -86,6 +86,24 @@ class Program:
         except (OSError, IndexError):
             return None
 
+    def keep_on(self, number):
+        """Keep the program, and the threads it starts from now on, on one processor, where that can be done.
+
+        Otherwise the OS puts two programs that wait for each other on one processor now and on two then,
+        and their figures differ by a factor of two.
+
+        Parameters
+        ----------
+        number : int
+            Which one of those that this process may use.
+        """
+        try:
+            processors = sorted(os.sched_getaffinity(0))
+            for task in os.listdir("/proc/%d/task" % self._process.pid):
+                os.sched_setaffinity(int(task), {processors[number % len(processors)]})
+        except (AttributeError, OSError):
+            pass
+
     def memory(self):
         """Return the bytes of memory that the program does not share, or None where that is not known."""
         try:

@@ -7,7 +7,6 @@ import threading
 import unittest
 
 from katcp.client import AsyncClient, BlockingClient, Message
-from katcp.client.pending import Deadline
 from katcp.client.shared_line import SharedLine
 from tests.support import mock
 from tests.support.client_cases import LIMIT, Recorder, ThreadedTestCase
@@ -202,7 +201,7 @@ class TestNotes(DirectTestCase):
 
         def look():
             now = ioloop.time()
-            deadline = Deadline((now + 3605, b"7", now + 3600))
+            deadline = [now + 3605, b"7", now + 3600]
             self.client._notes.append((b"7", (Message.request("a", mid=7), None, None, None, deadline)))
             self.client._read_notes()
             self.client._pending.remove_all()

@@ -8,7 +8,7 @@ import weakref
 
 from katcp import compat
 from katcp.client import KatcpClientError, Message
-from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
+from katcp.client.pending import DeadlineQueue, PendingRequests, with_handle
 from tests.support.clock import HandClock
 
 
@@ -85,8 +85,8 @@ class TestDeadlineQueue(unittest.TestCase):
 
     def add(self, timeout, key):
         now = self.loop.time()
-        deadline = Deadline((now + timeout, key, now))
-        self.pending[key] = (deadline,)
+        deadline = [now + timeout, key, now]
+        self.pending[key] = (None, None, None, None, deadline)
         self.queue.add(deadline, now, self.loop)
 
     def advance(self, to):
@@ -131,7 +131,19 @@ class TestDeadlineQueue(unittest.TestCase):
     def test_handle_can_be_given_to_the_loop(self):
         self.add(1, "a")
         self.add(2, "b")
-        self.loop.remove_timeout(self.pending["a"][-1])
+        self.loop.remove_timeout(with_handle(self.pending["a"])[-1])
+        self.advance(1002)
+        self.assertEqual(self.passed, [("b", 1000)])
+
+    def test_handles(self):
+        for deadline in (None, "somebody's own"):
+            entry = (1, 2, 3, 4, deadline)
+            self.assertIs(with_handle(entry), entry)
+        self.add(1, "a")
+        handle = with_handle(self.pending["a"])[-1]
+        self.assertIsNone(handle.callback)
+        handle.callback = None
+        self.add(2, "b")
         self.advance(1002)
         self.assertEqual(self.passed, [("b", 1000)])
 
@@ -213,7 +225,7 @@ class TestDeadlineQueue(unittest.TestCase):
         self.assertIsNone(self.queue._timer)
 
     def test_other_handles(self):
-        self.pending["other"] = (object(),)
+        self.pending["other"] = (None, None, None, None, object())
         self.add(1, "a")
         self.advance(1001)
         self.assertEqual([key for key, _ in self.passed], ["a"])

@@ -135,7 +135,7 @@ class TestSteps(StepsTestCase):
                     [self.client.future_request(Message.request("a")) for _ in range(number)]), timeout=LIMIT)
             return send_now.call_count
 
-        self.assertEqual([on_the_spot(number) for number in (1, 1, 3, 3, 1, 1)], [1, 1, 1, 0, 0, 1])
+        self.assertEqual([on_the_spot(number) for number in (1, 1, 3, 3)], [1, 1, 1, 1])
 
     def test_debug_log_has_all_messages(self):
         logger = logging.getLogger("katcp.client")

@@ -9,7 +9,7 @@ import sys
 from katcp import compat, handlers
 from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply
 from katcp.client.device_client import DeviceClient, log
-from katcp.client.pending import Deadline, DeadlineQueue, PendingRequests
+from katcp.client.pending import DeadlineQueue, PendingRequests, with_handle
 from katcp.client.steps import Steps
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
@@ -50,9 +50,6 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
 
     # (reply, key, entry) of the request that could not be sent, while its failure is being handled.
     _unsent = None
-
-    # Whether no other request was made while the latest one was pending.
-    _asks_one_by_one = True
 
     def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
         self._request_timeout = timeout
@@ -129,16 +126,12 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         else:
             now = self._ioloop.time()
             # A timeout that is no number fails here, before anything is sent.
-            deadline = Deadline((now + timeout, key, now))
+            deadline = [now + timeout, key, now]
         entry = (msg, reply_cb, inform_cb, user_data, deadline)
         pending = self._pending
-        if pending.queue:
-            self._asks_one_by_one = False
-        else:
-            if stream is not None:
-                # Whoever has asked for several things at once is likely to do so again.
-                stream.urgent = self._asks_one_by_one
-            self._asks_one_by_one = True
+        if stream is not None:
+            # While others are pending there is likely to be more to send along with this.
+            stream.urgent = not pending.queue
         try:
             pending.add(key, entry)
             if direct:
@@ -398,12 +391,12 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         An id of None stands for the oldest request of that name.
         """
         key = self._find_async_request(msg_id, msg_name, "_pop_async_request")
-        return _NOTHING if key is None else self._pending.remove(key)
+        return _NOTHING if key is None else with_handle(self._pending.remove(key))
 
     def _peek_async_request(self, msg_id, msg_name):
         """Return the entry of a pending request, or five Nones; see `_pop_async_request`."""
         key = self._find_async_request(msg_id, msg_name, "_peek_async_request")
-        return _NOTHING if key is None else self._async_queue[key]
+        return _NOTHING if key is None else with_handle(self._async_queue[key])
 
     def _find_async_request(self, msg_id, msg_name, caller):
         self._check_loop_thread(caller)

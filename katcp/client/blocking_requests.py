@@ -12,7 +12,6 @@ import logging
 import sys
 
 from katcp import compat, handlers
-from katcp.client.pending import Deadline
 from katcp.client.shared_line import SharedLine
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
@@ -162,7 +161,7 @@ class BlockingRequests(object):
         informs = []
         now = self._ioloop.time()
         entry = (msg, functools.partial(_finish_wait, wait, informs), informs.append, None,
-                 None if timeout is None else Deadline((now + timeout, key, now)))
+                 None if timeout is None else [now + timeout, key, now])
         if self._logger.isEnabledFor(logging.DEBUG):
             self._log_sending(data)
         # Before it is sent, so that it is there when the reply is.
@@ -186,9 +185,7 @@ class BlockingRequests(object):
                 self._call_back("Callback reply", entry[1], failure_reply(entry[0], lossy_str(exc)), None)
             else:
                 if entry[4] is not None:
-                    now = self._ioloop.time()
-                    entry[4].start_by(now)
-                    self._deadlines.add(entry[4], now, self._ioloop)
+                    self._deadlines.add(entry[4], self._ioloop.time(), self._ioloop)
 
     def _send_noted(self, key, entry):
         """Send what a thread could not, unless it has been given up already."""

@@ -113,30 +113,35 @@ class PendingRequests(object):
         return entries
 
 
-class Deadline(list):
-    """When a pending request is given up: ``[time, key, start time]``, in seconds by the clock of the loop.
+class TimeoutHandle(object):
+    """A deadline as others see it: what can be given to ``ioloop.remove_timeout``.
 
-    It is what pending requests have for a timeout handle, and can be given to
-    ``ioloop.remove_timeout`` like the handle of a timer; but there is no need to.
+    Parameters
+    ----------
+    deadline : list
+        See `DeadlineQueue`.
     """
 
-    __slots__ = ()
+    def __init__(self, deadline):
+        self._deadline = deadline
 
     def cancel(self):
         """Never let it pass."""
-        self[1] = None
+        self._deadline[1] = None
 
-    def start_by(self, now):
-        """Let it pass as if it had started `now`, if by that it started later."""
-        if self[2] > now:
-            self[0] += now - self[2]
-            self[2] = now
+    @property
+    def callback(self):
+        """Poll-based loops cancel a timer by setting this to None."""
 
-    def __setattr__(self, name, value):
-        if name == "callback" and value is None:  # how poll-based loops cancel a timer
-            self.cancel()
-        else:
-            super(Deadline, self).__setattr__(name, value)
+    @callback.setter
+    def callback(self, callback):
+        self.cancel()
+
+
+def with_handle(entry):
+    """Return an entry of the pending requests with a handle in the place of its deadline."""
+    deadline = entry[4]
+    return entry if type(deadline) is not list else entry[:4] + (TimeoutHandle(deadline),)
 
 
 class DeadlineQueue(object):
@@ -145,6 +150,9 @@ class DeadlineQueue(object):
     Nearly all requests are answered long before, so that to arm and cancel a timer for each would be most
     of the work that they cost.  So all that is done for one is to see to it that the pending requests are
     looked through before its deadline.  Where all have the same timeout, that happens once in that time.
+
+    A deadline is a list: ``[time, key, start time]``, in seconds by the clock of the loop; without a key it
+    never passes.
 
     Parameters
     ----------
@@ -168,16 +176,16 @@ class DeadlineQueue(object):
         self._latest = -_INFINITE
 
     def add(self, deadline, now, ioloop):
-        """Let the Deadline of a new entry pass.
+        """Let the deadline of a new entry pass.
 
         Parameters
         ----------
-        deadline : Deadline
+        deadline : list
         now : float
-            The time by the clock of `ioloop`.
+            The time by the clock of `ioloop`.  If the deadline's start is later the clock has been set back.
         ioloop : tornado IOLoop
         """
-        if now < self._latest:
+        if now < self._latest or now < deadline[2]:
             self._clock_was_set_back(now)
         self._latest = now
         when = deadline[0]
@@ -196,7 +204,9 @@ class DeadlineQueue(object):
     def _clock_was_set_back(self, now):
         """Let nobody wait longer, from now on, than he meant to in the beginning."""
         for deadline in self._pending_deadlines():
-            deadline.start_by(now)
+            if deadline[2] > now:
+                deadline[0] += now - deadline[2]
+                deadline[2] = now
         self._look()
         if self._timer is not None and self._known:
             self._arm(self._ioloop, self._known[0][0], now)
@@ -204,7 +214,7 @@ class DeadlineQueue(object):
     def _pending_deadlines(self):
         handles = [entry[-1] for entry in self._entries.values()]
         # Users of the table may have handles of their own, and timeouts that never end.
-        return [handle for handle in handles if type(handle) is Deadline and handle[0] < _INFINITE]
+        return [handle for handle in handles if type(handle) is list and handle[0] < _INFINITE]
 
     def _look(self):
         """Look through the pending requests."""
