@@ -89,9 +89,6 @@ class Program:
     def keep_on(self, number):
         """Keep the program, and the threads it starts from now on, on one processor, where that can be done.
 
-        Otherwise the OS puts two programs that wait for each other on one processor now and on two then,
-        and their figures differ by a factor of two.
-
         Parameters
         ----------
         number : int

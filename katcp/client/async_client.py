@@ -8,12 +8,13 @@ import sys
 
 from katcp import compat, handlers
 from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply
-from katcp.client.device_client import DeviceClient, log
+from katcp.client.device_client import MAX_MSG_ID, DeviceClient, log
 from katcp.client.pending import DeadlineQueue, PendingRequests, with_handle
 from katcp.client.steps import Steps
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
+from katcp.line_connection import LineConnection
 from katcp.message import Message
 
 _REQUEST, _REPLY = Message.REQUEST, Message.REPLY
@@ -54,8 +55,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
     def __init__(self, host, port, tb_limit=20, timeout=5.0, logger=log, auto_reconnect=True):
         self._request_timeout = timeout
         self._pending = PendingRequests()
-        self._async_queue = self._ids_in_use = self._pending.queue
-        self._async_id_stack = self._unsent_ids_in_use = self._pending.id_stack
+        self._async_queue = self._pending.queue
+        self._async_id_stack = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._async_queue)
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
@@ -111,7 +112,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         own = self.__dict__
         stream = self._stream
         # Thread-safe clients have covers for some of their steps.
-        direct = (self._keeps_sending and type(stream) is self._connection_class
+        direct = (self._keeps_sending and type(stream) is LineConnection
                   and self._server_supports_ids and msg.mtype == _REQUEST and "send_request" not in own
                   and "send_message" not in own and "_next_id" not in own)
         key = msg.mid
@@ -152,6 +153,16 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             if pending.queue.get(key) is entry:
                 pending.remove(key)
             raise
+
+    def _free_id(self):
+        queue = self._async_queue
+        number = self._last_msg_id
+        while True:
+            number = number % MAX_MSG_ID + 1
+            mid = b"%d" % number
+            if mid not in queue and not (self._async_id_stack and (mid,) in queue):
+                self._last_msg_id = number
+                return mid
 
     def future_request(self, msg, timeout=None, use_mid=None):
         """Send a request and return a future for the answer.

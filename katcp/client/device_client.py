@@ -116,10 +116,6 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
 
     _connection_class = LineConnection
 
-    # Message ids, and 1-tuples of them, that new requests may not have; and what is true if there are tuples.
-    _ids_in_use = ()
-    _unsent_ids_in_use = ()
-
     def __init__(self, host, port, tb_limit=20, logger=log, auto_reconnect=True):
         self._bindaddr = (host or "0.0.0.0", port)
         self._tb_limit = tb_limit
@@ -289,14 +285,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
 
     def _free_id(self):
         """Do what `_next_id` does, where no other thread can do so at the same time."""
-        in_use = self._ids_in_use
-        number = self._last_msg_id
-        while True:
-            number = number % MAX_MSG_ID + 1
-            mid = b"%d" % number
-            if mid not in in_use and not (self._unsent_ids_in_use and (mid,) in in_use):
-                self._last_msg_id = number
-                return mid
+        number = self._last_msg_id = self._last_msg_id % MAX_MSG_ID + 1
+        return b"%d" % number
 
     # --- connecting ------------------------------------------------------------------------------
 

@@ -32,10 +32,12 @@ class Steps(object):
     _steps_class = None
     _original_steps = None
 
-    _steps_seen_at = None
-    # Whether the class of the client leaves the steps as they are.
-    _keeps_sending = False
-    _keeps_receiving = False
+    def __init__(self, *args, **kwargs):
+        # Not on the class, which would make them slow to look up.
+        self._steps_seen_at = None
+        # Whether the class of the client leaves the steps as they are.
+        self._keeps_sending = self._keeps_receiving = False
+        super(Steps, self).__init__(*args, **kwargs)
 
     def _look_at_class(self):
         """Find out whether the class of this client leaves the steps as they are."""
