@@ -124,18 +124,16 @@ class SampleStrategy(object):
     # Class of each strategy constant; katcp.sampling fills it in.
     _classes = {}
 
-    # `start` and `cancel` say what is wanted, in any thread, with a new object for each start; the
-    # loop's thread notes which start it has carried out.  Unless the two are the same, nothing is
-    # reported.  (They are in a strategy that was never started.)
-    _wanted = None
-    _begun = None
-
     # Updates from other threads that wait for the loop; a deque as soon as there is one.
     _foreign_updates = None
-    # The reading that is being handled, or was handled last.
-    _newest_reading = None
 
     def __init__(self, inform_callback, sensor, *params, **kwargs):
+        # `start` and `cancel` say what is wanted, in any thread, with a new object for each start; the
+        # loop's thread notes which start it has carried out.  Unless the two are the same, nothing is
+        # reported.  (They are in a strategy that was never started.)
+        self._wanted = self._begun = None
+        # The reading that is being handled, or was handled last.
+        self._newest_reading = None
         self._inform_callback = inform_callback
         self._sensor = sensor
         self._params = params
