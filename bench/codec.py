@@ -15,6 +15,7 @@ takes part where it is installed; a peer is another interpreter with its own ``k
 from __future__ import absolute_import, division, print_function
 
 import argparse
+import contextlib
 import functools
 import gc
 import os
@@ -133,13 +134,31 @@ def serve(messages, groups):
         sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def one_processor():
+    """Keep this process, and what it starts meanwhile, on one processor, where that can be done.
+
+    One may be faster than the other, and contestants here are not moved about when they are at work.
+    """
+    try:
+        processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(processors)})
+    except (AttributeError, OSError):
+        processors = None
+    try:
+        yield
+    finally:
+        if processors is not None:
+            os.sched_setaffinity(0, processors)
+
+
 def median(values):
     """Return the middle one of the values."""
     return sorted(values)[len(values) // 2]
 
 
 def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
-    """Measure all implementations in turns.
+    """Measure all implementations in turns, on one processor.
 
     Parameters
     ----------
@@ -167,16 +186,17 @@ def measure(messages=1000, groups=1, rounds=15, peer_pythons=()):
         contestants.append(("aiokatcp %s" % aiokatcp.__version__, lambda: timed(theirs, all_arguments)))
     peers = []
     try:
-        for python in peer_pythons:
-            peer = Peer(python, messages, groups)
-            peers.append(peer)
-            contestants.append(("katcp of %s" % python, peer.timed_round))
-        times = [[] for _ in contestants]
-        for i in range(rounds + 1):
-            for (_, run), results in zip(contestants, times):
-                seconds = run()
-                if i:
-                    results.append(seconds)
+        with one_processor():
+            for python in peer_pythons:
+                peer = Peer(python, messages, groups)
+                peers.append(peer)
+                contestants.append(("katcp of %s" % python, peer.timed_round))
+            times = [[] for _ in contestants]
+            for i in range(rounds + 1):
+                for (_, run), results in zip(contestants, times):
+                    seconds = run()
+                    if i:
+                        results.append(seconds)
     finally:
         for peer in peers:
             peer.close()
@@ -192,21 +212,22 @@ def figures(settings):
         contestants = {OURS: functools.partial(timed, _own_round(), all_arguments)}
         peers = []
         try:
-            if settings.takes_part(BEFORE):
-                peers.append(Peer(sys.executable, messages, groups, os.path.abspath(settings.before)))
-                contestants[BEFORE] = peers[-1].timed_round
-            if settings.takes_part(AIOKATCP):
-                import aiokatcp
-                contestants[AIOKATCP] = functools.partial(timed, aiokatcp_round(aiokatcp), all_arguments)
-            if settings.takes_part(KATCP09):
-                peers.append(Peer(settings.peer_python, messages, groups))
-                contestants[KATCP09] = peers[-1].timed_round
-            if groups == 1 and _uses_extensions():
-                peers.append(Peer(sys.executable, messages, groups, CHECKOUT, extensions=False))
-                contestants[PURE] = peers[-1].timed_round
-            # These turns are so short that all of them together would fit into a bad moment of the machine.
-            samples = take_turns(contestants, 6 * settings.rounds,
-                                 lambda label, run: run() / messages * 1e6)
+            with one_processor():
+                if settings.takes_part(BEFORE):
+                    peers.append(Peer(sys.executable, messages, groups, os.path.abspath(settings.before)))
+                    contestants[BEFORE] = peers[-1].timed_round
+                if settings.takes_part(AIOKATCP):
+                    import aiokatcp
+                    contestants[AIOKATCP] = functools.partial(timed, aiokatcp_round(aiokatcp), all_arguments)
+                if settings.takes_part(KATCP09):
+                    peers.append(Peer(settings.peer_python, messages, groups))
+                    contestants[KATCP09] = peers[-1].timed_round
+                if groups == 1 and _uses_extensions():
+                    peers.append(Peer(sys.executable, messages, groups, CHECKOUT, extensions=False))
+                    contestants[PURE] = peers[-1].timed_round
+                # These turns are so short that all of them would fit into one bad moment of the machine.
+                samples = take_turns(contestants, 6 * settings.rounds,
+                                     lambda label, run: run() / messages * 1e6)
             pure = samples.pop(PURE, None)
             sizes, unit = "%d arguments" % (4 * groups), "us/message"
             yield Figure("codec", sizes, unit, samples)
