@@ -44,8 +44,7 @@ def _measure(settings, bench, programs, count, do, processors=None, **what):
     """Yield the figures for wall time and processor time.
 
     `processors` are the numbers of those that the server and the clients are kept on; by default the OS
-    moves them about.  Where it does so, it puts two programs that wait for each other on one processor now
-    and on two then, and the time differs by a factor of two.
+    moves them about, and has two programs that wait for each other on one processor now and on two then.
     """
     count = settings.count(count)
     with ExitStack() as stack:

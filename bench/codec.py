@@ -138,7 +138,7 @@ def serve(messages, groups):
 def one_processor():
     """Keep this process, and what it starts meanwhile, on one processor, where that can be done.
 
-    One may be faster than the other, and contestants here are not moved about when they are at work.
+    Another one may be faster or slower at the moment, which would be taken for the contestant's merit.
     """
     try:
         processors = os.sched_getaffinity(0)

@@ -7,9 +7,11 @@ import logging
 from tornado import gen
 from tornado.testing import gen_test
 
+from katcp import compat
 from katcp.client import AsyncClient, DeviceClient, Message
 from katcp.client import steps
 from katcp.client.blocking_requests import BlockingRequests
+from katcp.client.pending import DeadlineQueue
 from katcp.line_connection import LineConnection
 from tests.support import mock
 from tests.support.client_cases import LIMIT, CapturedLog, LoopTestCase, ServerMixin
@@ -99,21 +101,42 @@ class TestSteps(StepsTestCase):
 
     def test_what_is_called_from_a_callback_is_replaced_at_once(self):
         seen = []
+        done = compat.new_future(self.io_loop)
 
         def replied(reply):
             seen.append(reply.arguments[0])
             if len(seen) == 1:
                 self.client.handle_reply = lambda msg: replied(msg)
             else:
-                self.io_loop.stop()
+                done.set_result(None)
 
         for _ in range(2):
             self.client.callback_request(Message.request("a"), replied)
-        self.io_loop.start()
+        self.io_loop.run_sync(lambda: done, timeout=LIMIT)
         self.assertEqual(seen, [b"ok", b"ok"])
         del self.client.handle_reply
         # What has taken the place of handle_reply has taken nothing out of the table.
         self.assertEqual(len(self.client._pending.remove_all()), 1)
+
+    @gen_test
+    def test_requests_that_a_replaced_step_makes_have_their_own_time(self):
+        started = []
+        send_message = self.client.send_message
+
+        def send(msg):
+            if msg.name == "outer":
+                start = self.io_loop.time()
+                while self.io_loop.time() == start:
+                    pass
+                started.append(self.client.future_request(Message.request("inner")))
+            return send_message(msg)
+
+        with mock.patch.object(self.client, "send_message", send):
+            with mock.patch.object(DeadlineQueue, "_clock_was_set_back") as set_back:
+                started.append(self.client.future_request(Message.request("outer")))
+        self.assertFalse(set_back.called)
+        replies = yield started
+        self.assertEqual([reply.name for reply, _ in replies], ["inner", "outer"])
 
     def test_last_reply_wakes_at_once(self):
         woken = []

@@ -145,6 +145,9 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
                     self._sending_failed(stream, msg)
             else:
                 self.send_request(msg)
+                if deadline is not None:
+                    # Whoever has replaced a step may have made other requests meanwhile.
+                    now = self._ioloop.time()
             if deadline is not None:
                 self._deadlines.add(deadline, now, self._ioloop)
         except KatcpClientError as exc:
@@ -184,15 +187,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         """
         if get_thread_ident() != self.ioloop_thread_id:
             return self._future_request_from_thread(msg, timeout, use_mid)
-        # What `_request_for` does; a call less.
-        future = self._new_plain_future()
-        informs = []
-        try:
-            self.callback_request(msg, functools.partial(_resolve, future, informs), informs.append, None,
-                                  timeout, use_mid)
-        except Exception:
-            compat.fail(future, sys.exc_info())
-        return future
+        return self._request_for(self._new_plain_future(), msg, timeout, use_mid)
 
     def linked_request(self, msg, timeout=None, use_mid=None):
         """Do what `future_request` does, for callers whose own futures follow the returned one.

@@ -10,8 +10,6 @@ from katcp.errors import KatcpClientError
 
 _INFINITE = float("inf")
 
-_NO_ENTRY = (None,)
-
 
 class PendingRequests(object):
     """The table of requests that were sent and not answered yet.

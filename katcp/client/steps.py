@@ -2,8 +2,7 @@
 
 Users and tests put their own methods in the place of a client's: in subclasses, on classes that exist
 already, and on instances.  That works since each of these methods calls the next by its name.  Where all of
-them are the client's own, it can do in one method what they do together; calls are a fifth of what a
-request costs.
+them are the client's own, it can do in one method what they do together.
 """
 
 from __future__ import absolute_import, division, print_function
