@@ -1,0 +1,1 @@
+"""The library against the specification, statement by statement; see ``docs/conformance.rst``."""
