@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 from katcp.compat import get_thread_ident
 from katcp.generic_sensortree import GenericSensorTree, call_for_each, log
+from katcp.log_records import record_text
 
 
 class NoRuleError(KeyError):
@@ -276,7 +277,7 @@ class AggregateSensorTree(GenericSensorTree):
             if not removed:
                 raise
             # Nobody is interested in what a rule says to its own removal.
-            log.debug("Aggregate rule of %r failed when it was removed", parent, exc_info=True)
+            log.debug(record_text("Aggregate rule of %r failed when it was removed", parent), exc_info=True)
 
     def fetch(self, parent):
         """Return the rule of a parent.

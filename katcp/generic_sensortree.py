@@ -8,6 +8,7 @@ import sys
 import threading
 
 from katcp.compat import is_recursion_error, ordered_dict, reraise
+from katcp.log_records import record_text
 
 # The name under which users know these messages.
 log = logging.getLogger("katcp.sensortree")
@@ -116,7 +117,7 @@ class GenericSensorTree(object):
                 if failure is None:
                     failure = sys.exc_info()
                 else:
-                    log.exception("Recalculating %r failed as well", parent)
+                    log.exception(record_text("Recalculating %r failed as well", parent))
         if failure is not None:
             try:
                 reraise(failure)
@@ -286,7 +287,7 @@ def call_for_each(function, arguments):
             if failure is None:
                 failure = sys.exc_info()
             else:
-                log.exception("A change of the sensor tree failed for %r as well", args[0])
+                log.exception(record_text("A change of the sensor tree failed for %r as well", args[0]))
     if failure is not None:
         try:
             reraise(failure)

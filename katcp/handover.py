@@ -15,6 +15,7 @@ import threading
 from timeit import default_timer
 
 from katcp import compat
+from katcp.log_records import record_text
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ def loop_has_ended(ioloop):
         try:
             watcher.loop_has_ended()
         except (Exception,) + compat.CANCELLED_ERRORS:
-            log.exception("Unhandled exception telling %r that its ioloop is closed", watcher)
+            log.exception(record_text("Unhandled exception telling %r that its ioloop is closed", watcher))
 
 
 class LoopCall(object):
@@ -286,5 +287,5 @@ class LoopCall(object):
             return
         exc_info = compat.future_exc_info(future)
         if exc_info is not None:
-            log.error("Unhandled exception in call of %r, for which nobody waits any more",
-                      self._fn, exc_info=exc_info)
+            log.error(record_text("Unhandled exception in call of %r, for which nobody waits any more",
+                                  self._fn), exc_info=exc_info)

@@ -22,6 +22,7 @@ from tornado.concurrent import Future as tornado_Future  # noqa: F401
 
 from katcp import compat, handover
 from katcp.compat import AsyncIOLoop, get_thread_ident  # noqa: F401
+from katcp.log_records import record_text
 from katcp.object_proxies import AbstractProxy, ObjectWrapper
 from katcp.waiting import until_done_or, wait_loop
 
@@ -235,7 +236,7 @@ class IOLoopManager(object):
             self._retire(run)
             if self._run is run:
                 self._run = None
-        self._logger.info("Managed tornado IOloop %s stopped", run.ioloop)
+        self._logger.info(record_text("Managed tornado IOloop %s stopped", run.ioloop))
         for future in run.stop_futures:
             compat.resolve(future)
 
@@ -254,7 +255,7 @@ class IOLoopManager(object):
                 if self.on_loop_end is not None and not was_stopped:
                     self._tidy_up(ioloop)
                 for task in compat.cancel_pending_work(ioloop, TASK_END_TIMEOUT):
-                    self._logger.warning("Task %r did not end when it was cancelled", task)
+                    self._logger.warning(record_text("Task %r did not end when it was cancelled", task))
             finally:
                 ioloop.close(all_fds=True)
 
@@ -269,7 +270,8 @@ class IOLoopManager(object):
                 # That a coroutine called `sys.exit` concerns who waits for it, and not the others here.
                 if not compat.fail_coroutines(run.ioloop, exc_info) or run.stopping:
                     raise
-                self._logger.error("Coroutine raised %s: ", exc_info[0].__name__, exc_info=exc_info)
+                self._logger.error(record_text("Coroutine raised %s: ",
+                                               exc_info[0].__name__), exc_info=exc_info)
             finally:
                 exc_info = None  # its frames refer to this one
 
@@ -354,7 +356,7 @@ class IOLoopManager(object):
         if run is not None and run.ioloop is ioloop:
             if run.stopping:
                 return  # the end of the run resolves the future
-            self._logger.info("Stopping ioloop %r", ioloop)
+            self._logger.info(record_text("Stopping ioloop %r", ioloop))
             # One more iteration, for what the callback has added to the loop.
             ioloop.add_callback(self._halt, run)
         else:

@@ -10,6 +10,7 @@ import logging
 from katcp.compat import lossy_str
 from katcp.errors import FailReply
 from katcp.katcp_types import KatcpType
+from katcp.log_records import record_text
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ class Parameter(object):
             return error
         if not isinstance(error, ValueError):
             # The client is not to blame alone, the type ought to have coped.
-            logger.warning("%r cannot unpack parameter %s (%s)",
-                           self._kattype, self.position, self.name, exc_info=True)
+            logger.warning(record_text("%r cannot unpack parameter %s (%s)", self._kattype, self.position,
+                                       self.name), exc_info=True)
         return FailReply("Error in parameter %s (%s): %s"
                          % (self.position, self.name, lossy_str(error)))
 

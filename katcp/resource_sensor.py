@@ -18,6 +18,7 @@ from katcp.compat import (CANCELLED_ERRORS, Sequence, add_callback_if_open, done
                           is_awaitable, ordered_dict, resolve, string_types, with_metaclass)
 from katcp.errors import KATCPSensorError
 from katcp.linked_futures import Deadline, Place, Waiter, new_waiter, wait_loop
+from katcp.log_records import record_text
 from katcp.protocol import DEFAULT_KATCP_MAJOR
 from katcp.resource_names import NO_STRATEGY, escape_name, parameter_text, strategy_parts
 from katcp.sensor import Sensor
@@ -545,7 +546,7 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
                     received_timestamp, timestamp, _, value = reading
                     listener(received_timestamp, timestamp, reading.status, value)
             except (Exception,) + CANCELLED_ERRORS:
-                logger.exception("Unhandled exception calling KATCPSensor callback %r", listener)
+                logger.exception(record_text("Unhandled exception calling KATCPSensor callback %r", listener))
 
     # --- waiting ---
 

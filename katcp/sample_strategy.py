@@ -17,6 +17,7 @@ import logging
 import tornado.ioloop
 
 from katcp.compat import add_callback_if_open, get_thread_ident, is_bytes, is_text, lossy_str
+from katcp.log_records import record_text
 
 log = logging.getLogger("katcp.sampling")
 
@@ -234,7 +235,8 @@ class SampleStrategy(object):
             try:
                 self.attach()
             except Exception:
-                log.exception("Could not attach a sampling strategy to sensor %r", self._sensor.name)
+                log.exception(record_text("Could not attach a sampling strategy to sensor %r",
+                                          self._sensor.name))
         self._start_timers()
 
     def _is_running(self):
@@ -317,15 +319,15 @@ class SampleStrategy(object):
         try:
             self._inform_callback(self._sensor, reading)
         except Exception:
-            log.exception("Unhandled exception trying to send %r for sensor %r of type %r",
-                          reading, self._sensor.name, self._sensor.type)
+            log.exception(record_text("Unhandled exception trying to send %r for sensor %r of type %r",
+                                      reading, self._sensor.name, self._sensor.type))
 
     def _read_sensor(self):
         """Return the sensor's reading; None, with the error in the log, if it cannot be read."""
         try:
             return self._sensor.read()
         except Exception:
-            log.exception("Could not read sensor %r for sampling", self._sensor.name)
+            log.exception(record_text("Could not read sensor %r for sampling", self._sensor.name))
             return None
 
     def _queue_foreign_update(self, update, sensor, reading):
@@ -360,7 +362,7 @@ class SampleStrategy(object):
                 if handled_before is not None and handled_before is not reading:
                     self._check_last_word(update, sensor, handled_before)
             except Exception:
-                log.exception("Could not handle an update of sensor %r", sensor.name)
+                log.exception(record_text("Could not handle an update of sensor %r", sensor.name))
 
     def _check_last_word(self, update, sensor, handled_before):
         # A thread may have stored its reading, but have come to telling us only after a newer one had

@@ -13,6 +13,7 @@ from katcp.compat import (ensure_native_str, integer_types, is_bytes, is_recursi
                           text_type)
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
 from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp
+from katcp.log_records import record_text
 from katcp.protocol import DEFAULT_KATCP_MAJOR
 from katcp.text_types import Discrete, Str, native_where_possible
 
@@ -454,7 +455,7 @@ class Sensor(object):
                 if failure is None:
                     failure = sys.exc_info()
                 else:
-                    logger.exception("Observer %r failed on an update of %r", observer, self)
+                    logger.exception(record_text("Observer %r failed on an update of %r", observer, self))
         if failure is not None:
             try:
                 reraise(failure)

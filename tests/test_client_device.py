@@ -337,7 +337,9 @@ class TestHandlers(LoopTestCase):
             futures[1].set_exception(ValueError("Slow failure"))
             yield self.until_received(client, 3)
         self.assertEqual(client.received.messages[2:], [b"#fast 3"])
-        self.assertEqual(log.messages, ["Unhandled exception in handle_message()"])
+        self.assertEqual(log.messages, [
+            "Unhandled exception in handle_message() from %s for message '#slow 2'"
+            % (client.bind_address_string,)])
 
     @gen_test
     def test_done_future_does_not_delay(self):

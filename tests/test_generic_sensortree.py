@@ -199,7 +199,7 @@ class TestGenericSensorTree(unittest.TestCase):
             with self.assertRaises(RuntimeError) as caught:
                 leaf.set_value(5)
         self.assertEqual(str(caught.exception), "mine 1")
-        log.exception.assert_called_once_with("Recalculating %r failed as well", failed[1])
+        log.exception.assert_called_once_with("Recalculating %r failed as well" % (failed[1],))
         self.assertEqual([sensor.value() for sensor in (s1, s2, s3)], [2, 2, 2])
 
     def test_not_a_sensor(self):

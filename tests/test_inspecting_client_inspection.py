@@ -420,7 +420,8 @@ class TestTimeoutHints(InspectionTestCase):
             'Error retrieving request timeout hints: "!request-timeout-hint[2] fail Out\\_of\\_order."\n'
             'in reply to request ?request-timeout-hint[2], continuing with sync'])
         # An exception in a record would keep the client for as long as somebody keeps the record.
-        self.assertEqual([type(arg) for record in log.records for arg in record.args], [str])
+        self.assertEqual([type(record.msg) for record in log.records], [str])
+        self.assertEqual([record.exc_info for record in log.records], [None])
         self.assertIsNone(client._requests_index["watchdog"]["timeout_hint"])
         with self.assertRaises(SyncError):
             yield client._get_request_timeout_hints()

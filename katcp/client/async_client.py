@@ -15,6 +15,7 @@ from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
 from katcp.errors import KatcpClientError
 from katcp.line_connection import LineConnection
+from katcp.log_records import record_text
 from katcp.message import Message
 
 _REQUEST, _REPLY = Message.REQUEST, Message.REPLY
@@ -223,8 +224,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         try:
             meth(*args, **kwargs)
         except (Exception,) + CANCELLED_ERRORS as exc:
-            self._logger.error("Unhandled exception in %s() called by another thread", meth.__name__,
-                               exc_info=True)
+            self._logger.error(record_text("Unhandled exception in %s() called by another thread",
+                                           meth.__name__), exc_info=True)
             if meth.__name__ == "callback_request":
                 self._reply_for_thread(lossy_str(exc), *args, **kwargs)
 
@@ -320,7 +321,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         def log_failure(future):
             exc_info = compat.future_exc_info(future)
             if exc_info is not None:
-                self._logger.error("%s %s FAIL: %s", kind, name, lossy_str(exc_info[1]), exc_info=exc_info)
+                self._logger.error(record_text("%s %s FAIL: %s", kind, name,
+                                               lossy_str(exc_info[1])), exc_info=exc_info)
 
         try:
             future = compat.as_future(result)

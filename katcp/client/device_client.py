@@ -7,7 +7,6 @@ import logging
 import socket
 import sys
 import threading
-import traceback
 
 from tornado import gen
 
@@ -21,6 +20,7 @@ from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_met
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
+from katcp.log_records import record_text, traceback_text
 from katcp.message import Message, MessageParser
 
 log = logging.getLogger("katcp.client")
@@ -208,13 +208,13 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             return None
 
     def _log_sending(self, data):
-        self._logger.debug("Sending to %s: %r", self.bind_address_string, data)
+        self._logger.debug(record_text("Sending to %s: %r", self.bind_address_string, data))
 
     def _sending_failed(self, stream, msg):
         """Close a connection that has not taken a message but raised the current exception."""
         exc_info = sys.exc_info()
-        self._logger.warning("Could not send message %s to %s", msg.log_text(),
-                             self.bind_address_string, exc_info=exc_info)
+        self._logger.warning(record_text("Could not send message %s to %s", msg.log_text(),
+                                         self.bind_address_string), exc_info=exc_info)
         if self._stream is stream:
             self._disconnect(exc_info=exc_info)
 
@@ -298,7 +298,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._stopped.clear()
         self._running.set()
         try:
-            self._logger.debug("Starting client loop for %r", self._bindaddr)
+            self._logger.debug(record_text("Starting client loop for %r", self._bindaddr))
             yield self._connect_loop()
             if self._running.is_set():
                 # Nothing is left to do; the client is not to look as if it were doing it.
@@ -306,7 +306,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 yield self._stop_requested.until_set()
         except KatcpClientError as exc:
             # Text only: an exception holds the frames it went through, and these hold the client.
-            self._logger.error("%s", exc.args[0])
+            self._logger.error(lossy_str(exc.args[0]))
         finally:
             self._main_coroutine_ends(run_number)
 
@@ -323,7 +323,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if not (self._auto_reconnect and self._running.is_set()):
                 break
             yield self._wait_to_retry()
-        self._logger.info("Client connect loop for %r finished.", self._bindaddr)
+        self._logger.info(record_text("Client connect loop for %r finished.", self._bindaddr))
 
     @gen.coroutine
     def _wait_to_retry(self):
@@ -343,7 +343,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             sock = yield connector.connect()
         except Exception as exc:
             if self._connect_failures % LOGGED_CONNECT_FAILURES == 0:
-                self._logger.debug("Failed to connect to %r: %s", self._bindaddr, lossy_str(exc))
+                self._logger.debug(record_text("Failed to connect to %r: %s", self._bindaddr, lossy_str(exc)))
             self._connect_failures += 1
             error_text = "Failed to connect to {!r}".format(self._bindaddr)
         else:
@@ -382,9 +382,9 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         stream.set_close_callback(functools.partial(self._stream_closed_callback, stream))
         address = self.bind_address_string
         if self._connect_failures >= LOGGED_CONNECT_FAILURES:
-            self._logger.warning("Reconnected to %s", address)
+            self._logger.warning(record_text("Reconnected to %s", address))
         self._connect_failures = 0
-        self._logger.debug("Connected to %s with client addr %s", address, self.sockname_string)
+        self._logger.debug(record_text("Connected to %s with client addr %s", address, self.sockname_string))
         self._forget_connection_protocol()
         self._disconnected.clear()
         self._connected.set()
@@ -422,9 +422,10 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._connected.clear()
         self._disconnected.set()
         if stream.error:
-            self._logger.warning("Client stream for server %s closed with error %s",
-                                 self.bind_address_string, _error_text(stream.error))
-        self._logger.debug("client _line_read_loop() from %s completed", self.bind_address_string)
+            self._logger.warning(record_text("Client stream for server %s closed with error %s",
+                                             self.bind_address_string, _error_text(stream.error)))
+        self._logger.debug(record_text("client _line_read_loop() from %s completed",
+                                       self.bind_address_string))
         try:
             self.notify_connected(False)
         except (Exception,) + CANCELLED_ERRORS:
@@ -453,29 +454,32 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         try:
             result = self.handle_message(msg)
             if result is not None and compat.is_awaitable(result):
-                self._read_on_after(compat.as_future(result))
+                self._read_on_after(compat.as_future(result), msg)
         except (Exception,) + CANCELLED_ERRORS:
-            self._logger.error("Unhandled exception in handle_message() for %s", msg.log_text(),
-                               exc_info=True)
+            self._log_failed_handling(msg, True)
 
-    def _read_on_after(self, future):
+    def _read_on_after(self, future, msg):
         """Let the lines that follow wait for a handler's future."""
         if future.done():
-            self._log_failed_handling(future)
+            self._look_at_handling(msg, future)
             return
         stream = self._stream
         stream.pause()
 
         def read_on(future):
-            self._log_failed_handling(future)
+            self._look_at_handling(msg, future)
             stream.resume()
 
         compat.add_loop_callback(self._ioloop, future, read_on)
 
-    def _log_failed_handling(self, future):
+    def _look_at_handling(self, msg, future):
         exc_info = compat.future_exc_info(future)
         if exc_info is not None:
-            self._logger.error("Unhandled exception in handle_message()", exc_info=exc_info)
+            self._log_failed_handling(msg, exc_info)
+
+    def _log_failed_handling(self, msg, exc_info):
+        self._logger.error(record_text("Unhandled exception in handle_message() from %s for message %r",
+                                       self.bind_address_string, msg.log_text()), exc_info=exc_info)
 
     def handle_message(self, msg):
         """Hand a received message to `handle_inform`, `handle_reply` or `handle_request`.
@@ -490,7 +494,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             What they return.
         """
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("received from %s: %r", self.bind_address_string, msg.log_text())
+            self._logger.debug(record_text("received from %s: %r", self.bind_address_string, msg.log_text()))
         mtype = msg.mtype
         if mtype == Message.INFORM:
             return self.handle_inform(msg)
@@ -498,7 +502,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             return self.handle_reply(msg)
         if mtype == Message.REQUEST:
             return self.handle_request(msg)
-        self._logger.error("Unexpected message type from server %r.", mtype)
+        self._logger.error(record_text("Unexpected message type from server %r.", mtype))
         return None
 
     def handle_inform(self, msg):
@@ -544,7 +548,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                     raise AssertionError("Reply message passed for request %s is not a reply" % msg.name)
                 if reply.name != msg.name:
                     raise AssertionError("Reply to request %s has the name %s" % (msg.name, reply.name))
-                self._logger.info("%s OK", msg.name)
+                self._logger.info(record_text("%s OK", msg.name))
                 self.send_message(reply)
             return reply
         except (Exception,) + CANCELLED_ERRORS:
@@ -559,9 +563,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
 
     def _log_traceback(self, template, *args):
         """Log the current exception as an error; the traceback comes last and is cut to `_tb_limit`."""
-        error_type, error, tb = sys.exc_info()
-        text = "".join(traceback.format_exception(error_type, error, tb, self._tb_limit))
-        self._logger.error(template, *(args + (lossy_str(text),)))
+        self._logger.error(record_text(template, *(args + (traceback_text(sys.exc_info(), self._tb_limit),))))
 
     def unhandled_inform(self, msg):
         """Hook for informs without a handler.

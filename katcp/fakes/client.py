@@ -18,6 +18,7 @@ from katcp.compat import get_thread_ident, lossy_str
 from katcp.errors import AsyncReply, FailReply, KatcpClientDisconnected
 from katcp.fakes.requests import FakeClientRequestConnection, FakeKATCPServer
 from katcp.inspecting.inform_hooks import _InformHookDeviceClient
+from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.server.connections import ClientConnection
@@ -225,7 +226,7 @@ class FakeAsyncClient(_InformHookDeviceClient):
 
     def _error_reply(self, msg, exc_info):
         if not issubclass(exc_info[0], FailReply):
-            self._logger.error("Fake request %s failed", msg.name, exc_info=exc_info)
+            self._logger.error(record_text("Fake request %s failed", msg.name), exc_info=exc_info)
         return failure_reply(msg, lossy_str(exc_info[1]))
 
     def _reply(self, msg, key, entry, reply):

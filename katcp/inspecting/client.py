@@ -20,6 +20,7 @@ from katcp.inspecting.lookup import Lookup
 from katcp.inspecting.state_loop import StateLoop
 from katcp.inspecting.updates import SensorUpdates
 from katcp.linked_futures import wait_loop
+from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.waiting import AsyncEvent, future_timeout_manager, until_any
 
@@ -134,7 +135,7 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
 
     def _cb_inform_deprecated(self, msg):
         """Hook: complain about an inform that newer versions of the protocol do not have."""
-        self._logger.warning("Received a deprecated inform: %s.", msg.name)
+        self._logger.warning(record_text("Received a deprecated inform: %s.", msg.name))
 
     def handle_sensor_value(self):
         """From now on set sensors also from the replies to ``?sensor-value`` requests."""
@@ -272,7 +273,7 @@ class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSa
             # is not connected before it is.
             yield until_any(maybe_timeout(self.katcp_client.until_running()), stop.until_set())
         except Exception as error:
-            self._logger.error("Failed to start katcp_client: %s", lossy_str(error))
+            self._logger.error(record_text("Failed to start katcp_client: %s", lossy_str(error)))
             self.katcp_client.stop()
             raise
         if timeout:

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from katcp.client.async_client import AsyncClient
 from katcp.compat import CANCELLED_ERRORS, lossy_str
+from katcp.log_records import record_text
 
 
 class _InformHookDeviceClient(AsyncClient):
@@ -47,6 +48,6 @@ class _InformHookDeviceClient(AsyncClient):
                 try:
                     hook(msg)
                 except (Exception,) + CANCELLED_ERRORS:
-                    self._logger.warning('Call to function "%s" with message "%s".', lossy_str(hook),
-                                         msg.log_text(), exc_info=True)
+                    self._logger.warning(record_text('Call to function "%s" with message "%s".',
+                                                     lossy_str(hook), msg.log_text()), exc_info=True)
         return super(_InformHookDeviceClient, self).handle_inform(msg)

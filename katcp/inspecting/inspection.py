@@ -120,7 +120,7 @@ class Inspection(object):
             except SyncError as error:
                 # One can do without.  Those known before are better than none.
                 # Text only: who keeps the record would keep the client, through the frames of the exception.
-                self._logger.warning("%s", lossy_str(error))
+                self._logger.warning(lossy_str(error))
                 hints = dict((known, entry.get("timeout_hint"))
                              for known, entry in self._requests_index.items())
         inspected = dict((request, {"name": request, "description": description,

@@ -15,6 +15,7 @@ from __future__ import absolute_import, division, print_function
 
 from katcp.attrdict import AttrDict
 from katcp.compat import decode_native
+from katcp.log_records import record_text
 
 _MISSING = object()
 
@@ -64,7 +65,8 @@ def parse_informs(informs, parse, logger):
         try:
             name, item = parse(inform.arguments)
         except ValueError as error:
-            logger.error("Ignoring an inform that cannot be understood (%s): %s", error, inform.log_text())
+            logger.error(record_text("Ignoring an inform that cannot be understood (%s): %s", error,
+                                     inform.log_text()))
         else:
             items[name] = item
     return items

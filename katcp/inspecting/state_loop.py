@@ -20,6 +20,7 @@ from katcp.inspecting.inspection import SyncError
 from katcp.inspecting.states import (DATA_SYNCED_STATES, DISCONNECTED, MODEL_CHANGED, MODEL_UNCHANGED,
                                      NOT_SYNCED_STATES, SYNCED, SYNCING, VALID_STATES,
                                      InspectingClientStateType)
+from katcp.log_records import record_text
 from katcp.waiting import (AsyncEvent, AsyncState, log_coroutine_exceptions, log_future_exceptions,
                            until_any)
 
@@ -199,8 +200,8 @@ class StateLoop(object):
                     yield gen.moment
                     self.resync_delay.success()
                     if failed:
-                        self._logger.warning("Succesfully resynced with %s after failure",
-                                             self.bind_address_string)
+                        self._logger.warning(record_text("Succesfully resynced with %s after failure",
+                                                         self.bind_address_string))
                         failed = False
                     self._check_round(stop, connection)
                     yield until_any(self._interface_changed.until_set(), self._disconnected.until_set(),
@@ -211,16 +212,17 @@ class StateLoop(object):
                 if not stop.is_set():
                     retry = self._wait_to_retry
                     delay = self._next_delay()
-                    self._logger.warning("Error syncing with device %s: %s 'Retrying in %ss.",
-                                         self.bind_address_string, lossy_str(error), delay)
+                    self._logger.warning(record_text("Error syncing with device %s: %s 'Retrying in %ss.",
+                                                     self.bind_address_string, lossy_str(error), delay))
             except Exception:
                 if stop.is_set():
                     self._logger.exception("Unhandled exception in client-sync loop, which was to end.")
                 else:
                     retry = self._wait_to_reconnect
                     delay = self._next_delay()
-                    self._logger.exception("Unhandled exception in client-sync loop. Triggering disconnect "
-                                           "and Retrying in %ss.", delay)
+                    self._logger.exception(record_text("Unhandled exception in client-sync loop. "
+                                                       "Triggering disconnect "
+                                                       "and Retrying in %ss.", delay))
                     self.katcp_client.disconnect()
             if retry is not None:
                 failed = True

@@ -4,10 +4,12 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import functools
+import logging
 import sys
 
 from katcp import compat
 from katcp.compat import decode_native, lossy_str, ordered_dict
+from katcp.log_records import record_text
 
 # What updates return that need not wait for anything: thousands in a second share it.
 _APPLIED = compat.done_future(None)
@@ -59,8 +61,8 @@ class SensorUpdates(object):
             self._log_failed_update(raw_name, exc_info)
 
     def _log_failed_update(self, raw_name, exc_info=True):
-        self._logger.error('Could not apply the update received for "%s"', lossy_str(raw_name),
-                           exc_info=exc_info)
+        self._logger.error(record_text('Could not apply the update received for "%s"',
+                                       lossy_str(raw_name)), exc_info=exc_info)
 
     def update_sensor(self, name, timestamp, status, value):
         """Set a sensor from an update of the device.
@@ -92,7 +94,9 @@ class SensorUpdates(object):
             except Exception:
                 return compat.failed_future(sys.exc_info())
             if name in self._denied_sensors:
-                self._logger.debug('Received another update for "%s", which does not exist', lossy_str(name))
+                if self._logger.isEnabledFor(logging.DEBUG):
+                    self._logger.debug(record_text('Received another update for "%s", which does not exist',
+                                                   lossy_str(name)))
                 return _APPLIED
         future = compat.new_future(self._calling_ioloop())
         update = (future, (timestamp, status, value))
@@ -107,7 +111,9 @@ class SensorUpdates(object):
         return future
 
     def _give_up_oldest(self, name, waiting):
-        self._logger.debug('Too many updates wait; giving up the oldest for "%s"', lossy_str(name))
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._logger.debug(record_text('Too many updates wait; giving up the oldest for "%s"',
+                                           lossy_str(name)))
         self._waiting_updates_count -= 1
         future, _ = waiting.popleft()
         compat.resolve(future)
@@ -131,8 +137,8 @@ class SensorUpdates(object):
             sensor = lookup.result()
             if sensor is None:
                 self._denied_sensors.add(name)
-                self._logger.error('Received update for "%s", but could not create sensor object.',
-                                   lossy_str(name))
+                self._logger.error(record_text('Received update for "%s", but could not create sensor '
+                                               'object.', lossy_str(name)))
         for future, update in updates:
             if exc_info is not None:
                 compat.fail(future, exc_info)

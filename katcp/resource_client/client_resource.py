@@ -6,6 +6,7 @@ import logging
 
 from katcp import compat
 from katcp.attrdict import AttrDict
+from katcp.log_records import record_text
 from katcp.resource_base import KATCPResource
 from katcp.resource_client.exposure import Exposure, MadeUpItems, _normalise_request_name_set
 from katcp.resource_client.model_update import ModelUpdates
@@ -330,7 +331,7 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
             If the address is no pair of host and port.
         """
         if self._started:
-            self._logger.warning("%r is started already", self)
+            self._logger.warning(record_text("%r is started already", self))
             return
         try:
             # Of "host:port" the first two characters would do, too, and never be connected to.

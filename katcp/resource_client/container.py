@@ -10,6 +10,7 @@ from tornado.ioloop import IOLoop
 from katcp import compat
 from katcp.attrdict import AttrDict
 from katcp.linked_futures import wait_loop
+from katcp.log_records import record_text
 from katcp.resource_base import KATCPResource
 from katcp.resource_client.client_resource import KATCPClientResource
 from katcp.resource_client.container_items import ContainerItems
@@ -142,8 +143,9 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         identifier = escape_name(name)
         known = dict.get(items, identifier)
         if known is not None and known.name != name:
-            self._logger.warning("The %ss %s and %s of %s have the same identifier, %s: only %s is there",
-                                 kind, known.name, name, self._name, identifier, name)
+            self._logger.warning(record_text("The %ss %s and %s of %s have the same identifier, %s: only "
+                                             "%s is there", kind, known.name, name, self._name, identifier,
+                                             name))
         items[identifier] = item
 
     def _new_child(self, name, spec):
@@ -284,7 +286,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
             try:
                 child.stop()
             except Exception:
-                self._logger.exception("Exception stopping child %r", name)
+                self._logger.exception(record_text("Exception stopping child %r", name))
 
     def until_stopped(self, timeout=None):
         """Wait until all children have stopped, after a `stop`; for the thread of the loop.

@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 import weakref
 
 from katcp.attrdict import AttrDict
+from katcp.log_records import record_text
 from katcp.resource_names import escape_name
 
 # Items whose identifiers begin so are shown without the name of their resource before it.
@@ -84,8 +85,9 @@ class ContainerItems(object):
                 if not item_name.startswith(AGGREGATE_PREFIX):
                     name = child_name + "_" + item_name
                     if name in aggregate:
-                        self._logger.warning("Several children of %s have an item with the identifier %s: "
-                                             "that of %s can be reached by it", self._name, name, child_name)
+                        self._logger.warning(record_text(
+                            "Several children of %s have an item with the identifier %s: "
+                            "that of %s can be reached by it", self._name, name, child_name))
                 aggregate[name] = item
         return aggregate
 

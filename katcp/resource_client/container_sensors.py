@@ -5,6 +5,7 @@ from __future__ import absolute_import, division, print_function
 from tornado import gen
 
 from katcp import compat
+from katcp.log_records import record_text
 from katcp.resource_client.container_items import AGGREGATE_PREFIX
 from katcp.resource_client.exposure import identifier_of
 from katcp.resource_client.futures import eager_coroutine
@@ -116,8 +117,8 @@ class ContainerSensors(object):
                 yield compat.as_future(child.set_sensor_listener(sensor.normalised_name, listener))
                 result = listener
             except Exception as error:
-                self._logger.exception("Cannot set sensor listener on resource %s for %s (%s)",
-                                       sensor.parent_name, sensor.normalised_name, error)
+                self._logger.exception(record_text("Cannot set sensor listener on resource %s for %s (%s)",
+                                                   sensor.parent_name, sensor.normalised_name, error))
             results.setdefault(sensor.parent_name, {})[sensor.normalised_name] = result
         raise gen.Return(results)
 
@@ -157,6 +158,6 @@ class ContainerSensors(object):
                 yield compat.as_future(child.set_sampling_strategy(name, strategy_and_parms))
                 results[name] = strategy_and_parms
             except Exception as error:
-                self._logger.exception("Cannot set sampling strategy on resource %s for %s (%s)",
-                                       resource_name, name, error)
+                self._logger.exception(record_text("Cannot set sampling strategy on resource %s for %s (%s)",
+                                                   resource_name, name, error))
         raise gen.Return(results)

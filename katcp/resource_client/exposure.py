@@ -8,6 +8,7 @@ from __future__ import absolute_import, division, print_function
 
 from katcp.attrdict import DefaultAttrDict
 from katcp.compat import ensure_native_str, is_bytes, is_text
+from katcp.log_records import record_text
 from katcp.resource_names import escape_name
 
 
@@ -68,8 +69,9 @@ class Exposure(object):
         shown_name = _name_of(shown, name)
         if shown is not None and shown_name != name:
             first, second = sorted((name, shown_name))
-            self._logger.warning("The %ss %s and %s have the same identifier, %s: only %s can be reached "
-                                 "by it", self._kind, first, second, identifier, first)
+            self._logger.warning(record_text("The %ss %s and %s have the same identifier, %s: only %s can "
+                                             "be reached "
+                                             "by it", self._kind, first, second, identifier, first))
             hidden = self._hidden.setdefault(identifier, {})
             if first != name:
                 hidden[name] = new

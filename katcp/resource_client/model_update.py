@@ -9,6 +9,7 @@ from tornado import gen
 from katcp import compat
 from katcp.compat import lossy_str
 from katcp.inspecting.inspection import SyncError
+from katcp.log_records import record_text
 from katcp.resource_client.futures import eager_coroutine
 from katcp.resource_client.requests import KATCPClientResourceRequest
 
@@ -158,7 +159,7 @@ class ModelUpdates(object):
             # That says nothing about the item: the connection may be gone.
             raise
         except Exception:
-            self._logger.exception("Cannot make an object for %s %s", kind, lossy_str(key))
+            self._logger.exception(record_text("Cannot make an object for %s %s", kind, lossy_str(key)))
         else:
             if item is not None:
                 found.append((key, item))

@@ -13,6 +13,7 @@ from tornado import gen
 
 from katcp import compat
 from katcp.compat import lossy_str, ordered_dict
+from katcp.log_records import record_text
 from katcp.resource_client.exposure import identifier_of
 from katcp.resource_client.futures import eager_coroutine
 from katcp.resource_names import escape_name
@@ -114,8 +115,8 @@ class SensorPresets(object):
                 yield compat.as_future(self.set_sampling_strategy(name, strategy_and_parms))
                 results[name] = strategy_and_parms
             except Exception:
-                self._logger.exception("Unhandled exception trying to set sensor strategies %r for %s",
-                                       strategy_and_parms, lossy_str(name))
+                self._logger.exception(record_text("Unhandled exception trying to set sensor strategies %r "
+                                                   "for %s", strategy_and_parms, lossy_str(name)))
                 results[name] = None
         raise gen.Return(results)
 
@@ -151,8 +152,8 @@ class SensorPresets(object):
         try:
             yield compat.as_future(sensor.set_sampling_strategy(strategy_and_parms))
         except Exception as error:
-            self._logger.exception("Unhandled exception trying to set sensor strategy %r for sensor %s",
-                                   strategy_and_parms, identifier)
+            self._logger.exception(record_text("Unhandled exception trying to set sensor strategy %r for "
+                                               "sensor %s", strategy_and_parms, identifier))
             raise gen.Return(str(error))
         raise gen.Return(strategy_and_parms)
 
@@ -236,8 +237,8 @@ class SensorPresets(object):
         try:
             sensor.register_listener(listener, reading=True)
         except Exception as error:
-            self._logger.exception("Unhandled exception trying to set sensor listener %r for sensor %s",
-                                   listener, identifier)
+            self._logger.exception(record_text("Unhandled exception trying to set sensor listener %r for "
+                                               "sensor %s", listener, identifier))
             return compat.done_future({identifier: str(error)})
         return compat.done_future({identifier: listener})
 
@@ -279,5 +280,5 @@ class SensorPresets(object):
                 try:
                     self.sensor[identifier].register_listener(listener, reading=True)
                 except Exception:
-                    self._logger.exception("Exception trying to pre-set sensor listeners for sensor %s",
-                                           identifier)
+                    self._logger.exception(record_text("Exception trying to pre-set sensor listeners for "
+                                                       "sensor %s", identifier))

@@ -13,6 +13,7 @@ from katcp import compat
 from katcp.compat import lossy_str
 from katcp.errors import KATCPSensorError
 from katcp.inspecting.inspection import SyncError
+from katcp.log_records import record_text
 from katcp.resource_client.futures import derive, eager_coroutine, transform_future
 from katcp.resource_names import NO_STRATEGY, escape_name, normalize_strategy_parameters
 from katcp.resource_request import KATCPReply
@@ -226,8 +227,8 @@ class KATCPClientResourceSensorsManager(object):
 
     def _failed(self, sensor_name, error):
         text = lossy_str(error)
-        self._logger.error("Could not set the sampling strategy of sensor %s of %s: %s",
-                           lossy_str(sensor_name), self._resource_name, text)
+        self._logger.error(record_text("Could not set the sampling strategy of sensor %s of %s: %s",
+                                       lossy_str(sensor_name), self._resource_name, text))
         return False, text
 
     @staticmethod
@@ -315,8 +316,8 @@ class KATCPClientResourceSensorsManager(object):
         names = ", ".join([lossy_str(name) for name in sorted(sensor_names)[:LOGGED_NAMES]])
         if len(sensor_names) > LOGGED_NAMES:
             names += " and {0} others".format(len(sensor_names) - LOGGED_NAMES)
-        self._logger.error("Could not set the sampling strategies of sensors of %s: %s. For one of them: %s",
-                           self._resource_name, names, text)
+        self._logger.error(record_text("Could not set the sampling strategies of sensors of %s: %s. For "
+                                       "one of them: %s", self._resource_name, names, text))
 
     @eager_coroutine
     def reapply_sampling_strategies(self):
@@ -345,18 +346,18 @@ class KATCPClientResourceSensorsManager(object):
                 exists = yield check
             except SyncError as error:
                 # The connection was lost, most likely; then there is going to be another time.
-                self._logger.error("Error reapplying strategy for sensor %s: %s",
-                                   lossy_str(sensor_name), lossy_str(error))
+                self._logger.error(record_text("Error reapplying strategy for sensor %s: %s",
+                                               lossy_str(sensor_name), lossy_str(error)))
                 continue
             except Exception:
-                self._logger.exception("Unhandled exception reapplying strategy for sensor %s",
-                                       lossy_str(sensor_name))
+                self._logger.exception(record_text("Unhandled exception reapplying strategy for sensor %s",
+                                                   lossy_str(sensor_name)))
                 continue
             if exists:
                 present.append(sensor_name)
             else:
-                self._logger.warning("Did not set strategy for non-existing sensor %s",
-                                     lossy_str(sensor_name))
+                self._logger.warning(record_text("Did not set strategy for non-existing sensor %s",
+                                                 lossy_str(sensor_name)))
         # As they are now, after all the waiting; without those that are empty.
         strategies = [(sensor_name, self._strategy_cache.get(sensor_name)) for sensor_name in sorted(present)]
         yield self._send(compat.ordered_dict([item for item in strategies if item[1]]))

@@ -7,6 +7,8 @@ import socket
 
 from tornado.ioloop import IOLoop
 
+from katcp.log_records import record_text
+
 # The queue of the OS for clients not yet accepted is at least this long: with a short one, a burst of
 # connecting clients would have to wait for their own retries, seconds later.
 MIN_BACKLOG = 1024
@@ -71,7 +73,7 @@ class Accepting(object):
                 sock, address = self._listener.accept()
             except socket.error as exc:
                 if exc.errno in _OUT_OF_FILES:
-                    self._logger.error("Cannot accept clients: %s", exc)
+                    self._logger.error(record_text("Cannot accept clients: %s", exc))
                     self.ioloop.remove_handler(self._listener)
                     self._accept_timer = self.ioloop.call_later(ACCEPT_RETRY, self._start_accepting)
                     return
@@ -81,4 +83,4 @@ class Accepting(object):
             try:
                 self._handle_stream(sock, address)
             except Exception:
-                self._logger.exception("Error accepting client %r", address)
+                self._logger.exception(record_text("Error accepting client %r", address))

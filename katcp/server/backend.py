@@ -17,11 +17,12 @@ from tornado import gen
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, get_thread_ident, is_awaitable
 from katcp.ioloop_manager import IOLoopManager, with_relative_timeout
+from katcp.log_records import record_text, traceback_text
 from katcp.server.accepting import Accepting
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
 from katcp.server.deserted import DesertedConnections
-from katcp.server.failures import must_go_through, reply_to_failed_message, traceback_text
+from katcp.server.failures import must_go_through, reply_to_failed_message
 from katcp.server.half_closed import HalfClosedConnections
 from katcp.server.sending import ClientLine, Sending
 
@@ -156,7 +157,7 @@ class KATCPServer(Accepting, Sending):
         """
         address = getattr(stream, "peer_address", None)
         if not isinstance(address, tuple):
-            self._logger.warning("Could not determine address of stream %r", stream)
+            self._logger.warning("Could not determine address of stream")
             return "<error>"
         host, port = address[:2]
         return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
@@ -452,12 +453,27 @@ class KATCPServer(Accepting, Sending):
 
     # --- trouble with what clients send ----------------------------------------------------------
 
-    def report_bad_line(self, conn, line, error):
+    def describe_bad_line(self, line, exc_info):
+        """Return what `report_bad_line` takes of a line that is no message.
+
+        Parameters
+        ----------
+        line : bytes
+        exc_info : tuple
+            As from ``sys.exc_info()``; what the parser raised.
+
+        Returns
+        -------
+        tuple of (str, str)
+            Texts for the client and for the log. They do not refer to the exception.
+        """
+        text = "%s: %s\n" % (exc_info[0].__name__, compat.lossy_str(exc_info[1]))
+        shown = repr(line[:MAX_LOGGED_LINE]) + ("..." if len(line) > MAX_LOGGED_LINE else "")
+        return text, "BAD COMMAND: %s in line %s" % (traceback_text(exc_info, self._tb_limit), shown)
+
+    def report_bad_line(self, conn, text, logged_text):
         """Tell the log and the client that a line is no message; in the thread that handles messages."""
-        text = "%s: %s\n" % (type(error).__name__, compat.lossy_str(error))
-        self._logger.error("BAD COMMAND: %s in line %s%s", text.rstrip("\n"),
-                           compat.lossy_str(line[:MAX_LOGGED_LINE]),
-                           "..." if len(line) > MAX_LOGGED_LINE else "")
+        self._logger.error(logged_text)
         conn.inform(self._device.create_log_inform("error", text, "root"))
 
     def report_failed_message(self, conn, msg, exc_info):
@@ -467,16 +483,16 @@ class KATCPServer(Accepting, Sending):
         """
         if must_go_through(exc_info[0]):
             compat.reraise(exc_info)
-        self._logger.error("Error handling message %s", msg.log_text(), exc_info=exc_info)
+        self._logger.error(record_text("Error handling message %s", msg.log_text()), exc_info=exc_info)
         try:
             reply_to_failed_message(conn, msg, exc_info)
         except Exception:
-            self._logger.exception("Error answering message %s", msg.log_text())
+            self._logger.exception(record_text("Error answering message %s", msg.log_text()))
 
     def report_overflow(self, conn):
         """Tell the log and the client that its line was too long, before it is disconnected."""
         text = "Message too long: the limit is %d bytes. Disconnecting." % (self._max_msg_size,)
-        self._logger.error("Client %s: %s", conn.address, text)
+        self._logger.error(record_text("Client %s: %s", conn.address, text))
         conn.inform(self._device.create_log_inform("error", text, "root"))
 
     # --- disconnecting ---------------------------------------------------------------------------
@@ -511,8 +527,8 @@ class KATCPServer(Accepting, Sending):
             self._report_failed_goodbye(conn, sys.exc_info())
 
     def _report_failed_goodbye(self, conn, exc_info):
-        self._logger.error("Error while calling on_client_disconnect for client %s", conn.address,
-                           exc_info=exc_info)
+        self._logger.error(record_text("Error while calling on_client_disconnect for client %s",
+                                       conn.address), exc_info=exc_info)
         if must_go_through(exc_info[0]):
             compat.reraise(exc_info)
 
@@ -534,10 +550,12 @@ class KATCPServer(Accepting, Sending):
     def _stream_closed_callback(self, stream, conn):
         self._connections.pop(stream, None)
         self._half_closed.forget(stream)
+        if stream.held_back is None:  # its greeting came to an end
+            self._logger.info(record_text("Reading loop for client %s completed", conn.address))
         if stream.error is not None:
-            self._logger.warning("Stream for client %s closed with error %r", conn.address, stream.error)
+            self._logger.warning(record_text("Stream for client %s closed with error %r", conn.address,
+                                             stream.error))
             reason = repr(stream.error)
         else:
             reason = "Socket EOF"
-        self._logger.info("Reading loop for client %s completed", conn.address)
         self._call_disconnect_hook(conn, reason, False)

@@ -50,8 +50,9 @@ class DirectInput(object):
         """Handle the message on a line."""
         try:
             msg = _parse(line)
-        except Exception as exc:
-            self._server.report_bad_line(self._client_connection, line, exc)
+        except Exception:
+            self._server.report_bad_line(self._client_connection,
+                                         *self._server.describe_bad_line(line, sys.exc_info()))
             return
         try:
             result = self._handle(self._client_connection, msg)
@@ -126,9 +127,10 @@ class BatchInput(object):
         """Add the message on a line to the batch."""
         try:
             msg = _parse(line)
-        except Exception as exc:
+        except Exception:
             # Reported in its turn, between the answers to what came before and after it.
-            msg = partial(self._server.report_bad_line, self._client_connection, line, exc)
+            msg = partial(self._server.report_bad_line, self._client_connection,
+                          *self._server.describe_bad_line(line, sys.exc_info()))
         self._batch.messages.append(msg)
 
     def on_batch_end(self):

@@ -6,7 +6,8 @@ informs are sent; there is one level for a server, not one for each client.
 
 from __future__ import absolute_import, division, print_function
 
-from katcp.compat import is_bytes, lossy_str
+from katcp.compat import is_bytes, lossy_str, string_types
+from katcp.log_records import record_text
 
 
 class DeviceLogger(object):
@@ -141,14 +142,13 @@ class DeviceLogger(object):
                 python_logger = None
         if not informing and python_logger is None:
             return
-        text, is_well_formed = _format(msg, args)
+        text = _format(msg, args)
         if python_logger is not None:
-            if not is_well_formed:
-                msg, args = "%s", (lossy_str(text),)
+            # A text without arguments goes there as it is, percent signs and all.
+            record_msg = lossy_str(msg if not args and isinstance(msg, string_types) else text)
             if timestamp is not None:
-                prefix = "katcp timestamp: %r " % (timestamp,)
-                msg = prefix + lossy_str(msg)
-            python_logger.log(python_level, msg, *args)
+                record_msg = record_text("katcp timestamp: %r ", timestamp) + record_msg
+            python_logger.log(python_level, record_msg)
         if informing:
             server = self._device_server
             server.mass_inform(server.create_log_inform(
@@ -198,8 +198,8 @@ class DeviceLogger(object):
             If the number of arguments is wrong.
         """
         level, timestamp, name, text = msg.arguments
-        logger.log(_PYTHON_LEVEL_OF_NAME[level], "%s %s: %s",
-                   lossy_str(timestamp), lossy_str(name), lossy_str(text))
+        logger.log(_PYTHON_LEVEL_OF_NAME[level],
+                   record_text("%s %s: %s", lossy_str(timestamp), lossy_str(name), lossy_str(text)))
 
 
 _PYTHON_LEVEL_OF_NAME = dict(
@@ -208,18 +208,18 @@ _PYTHON_LEVEL_OF_NAME = dict(
 
 
 def _format(msg, args):
-    """Return the text of a message, and whether `msg` fits `args`."""
+    """Return the text of a message; `args` are appended if they do not fit it."""
     values = args
     if len(args) == 1 and isinstance(args[0], dict) and args[0]:
         values = args[0]  # as Python's logging does
     try:
-        return msg % values, True
+        return msg % values
     except Exception:
         pass
     # Anything may be logged: objects that are no strings, and ones whose own conversion fails.
     try:
         if not args:
-            return (msg if is_bytes(msg) else lossy_str(msg)), True
-        return ("%s %s" % (lossy_str(msg), args)).strip(), False
+            return msg if is_bytes(msg) else lossy_str(msg)
+        return ("%s %s" % (lossy_str(msg), args)).strip()
     except Exception:
-        return "<message that cannot be shown>", False
+        return "<message that cannot be shown>"

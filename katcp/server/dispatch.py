@@ -13,6 +13,7 @@ from katcp.attrdict import AttrDict
 from katcp.compat import done_future, is_future, with_metaclass
 from katcp.handlers import DeviceServerMetaclass
 from katcp.handover import LoopCall
+from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.protocol import DEFAULT_KATCP_MAJOR, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, ProtocolFlags
 from katcp.server.backend import KATCPServer
@@ -361,13 +362,12 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
 
     # --- sending ---------------------------------------------------------------------------------
 
-    def _plain_connection(self, connection):
+    def _plain_connection(self, connection, method, better):
         """Return the client connection, also where old code passes a request connection."""
         if isinstance(connection, ClientRequestConnection):
-            self._logger.warning(
-                "Deprecation warning: do not use self.inform, self.reply or self.reply_inform within a "
-                "request handler; use methods of req instead. From:\n%s",
-                "".join(traceback.format_stack()[:-2]))
+            self._logger.warning(record_text(
+                "Deprecation warning: do not use self.%s() within a reply handler context -- use %s\n"
+                "Traceback:\n %s", method, better, "".join(traceback.format_stack()[:-2])))
             return connection.client_connection
         return connection
 
@@ -381,7 +381,7 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         msg : Message
             The inform.
         """
-        self._plain_connection(connection).inform(msg)
+        self._plain_connection(connection, "inform", "req.inform()").inform(msg)
 
     def reply(self, connection, reply, orig_req):
         """Send the reply to a request.
@@ -395,7 +395,9 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         orig_req : Message
             The request.
         """
-        self._plain_connection(connection).reply(reply, orig_req)
+        self._plain_connection(
+            connection, "reply", "req.reply(*msg_args)\nor req.reply_with_message(msg)"
+        ).reply(reply, orig_req)
 
     def reply_inform(self, connection, inform, orig_req):
         """Send an inform that is part of the answer to a request.
@@ -409,7 +411,9 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
         orig_req : Message
             The request.
         """
-        self._plain_connection(connection).reply_inform(inform, orig_req)
+        self._plain_connection(
+            connection, "reply_inform", "req.inform(*inform_arguments)"
+        ).reply_inform(inform, orig_req)
 
     def mass_inform(self, msg):
         """Send an inform to all clients, from any thread; does nothing while the server is stopped.

@@ -3,7 +3,6 @@
 from __future__ import absolute_import, division, print_function
 
 import threading
-import traceback
 
 from katcp import compat
 from katcp.message import Message
@@ -23,15 +22,6 @@ def reason_text(exc):
         except Exception:
             continue
     return "<%s that cannot be shown>" % (type(exc).__name__,)
-
-
-def traceback_text(exc_info, limit):
-    """Return a traceback of at most `limit` frames as clients are sent it."""
-    entries = traceback.format_exception(exc_info[0], exc_info[1], exc_info[2], limit)
-    if exc_info[2] is None:
-        # Futures of Python 2 may hold exceptions that were never raised.
-        entries.insert(0, "Traceback (most recent call last):\n")
-    return "\n".join(entries)
 
 
 def reply_to_failed_message(client_conn, msg, exc_info):

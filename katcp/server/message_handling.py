@@ -13,10 +13,10 @@ from functools import partial
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, add_loop_callback, is_awaitable
 from katcp.errors import AsyncReply, FailReply
+from katcp.log_records import record_text, traceback_text
 from katcp.message import Message
 from katcp.server.connections import ClientConnection
-from katcp.server.failures import (must_go_through, reason_text, reply_to_failed_message,
-                                   traceback_text)
+from katcp.server.failures import must_go_through, reason_text, reply_to_failed_message
 
 REQUEST = Message.REQUEST
 REPLY = Message.REPLY
@@ -64,7 +64,7 @@ class MessageHandling(object):
             See `handle_request`.
         """
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("received: %s", msg.log_text())
+            self._logger.debug(record_text("received: %s", msg.log_text()))
         mtype = msg.mtype
         if mtype == REQUEST:
             return self.handle_request(client_conn, msg)
@@ -96,7 +96,7 @@ class MessageHandling(object):
         name = msg.name
         handler = self._request_handlers.get(name)
         if handler is None:
-            self._logger.error("%s INVALID: Unknown request.", name)
+            self._logger.error(record_text("%s INVALID: Unknown request.", name))
             connection.reply(Message.reply_to_request(msg, "invalid", "Unknown request."), msg)
             return None
         try:
@@ -111,15 +111,15 @@ class MessageHandling(object):
                 return None
         else:
             if self._logger.isEnabledFor(logging.DEBUG):
-                self._logger.debug("%s OK", name)
+                self._logger.debug(record_text("%s OK", name))
         self._send_reply(reply, req, connection, msg)
         return None
 
     def _send_reply(self, reply, req, connection, msg):
         # `is True`, for in tests the request may be a mock.
         if getattr(req, "_answered", None) is True:
-            self._logger.error("Request %s was answered already, dropping a second reply: %s",
-                               msg.name, reply.log_text())
+            self._logger.error(record_text("Request %s was answered already, dropping a second reply: %s",
+                                           msg.name, reply.log_text()))
             return
         if getattr(connection.reply, "__func__", None) is _PLAIN_REPLY:
             connection._answer(reply, msg)
@@ -131,11 +131,11 @@ class MessageHandling(object):
         exc_type, exc, _ = exc_info
         if issubclass(exc_type, AsyncReply):
             if self._logger.isEnabledFor(logging.DEBUG):
-                self._logger.debug("%s%s ASYNC OK", msg.name, how)
+                self._logger.debug(record_text("%s%s ASYNC OK", msg.name, how))
             return None
         if issubclass(exc_type, FailReply):
             reason = reason_text(exc)
-            self._logger.error("Request %s%s FAIL: %s", msg.name, how, reason)
+            self._logger.error(record_text("Request %s%s FAIL: %s", msg.name, how, reason))
             return Message.reply_to_request(msg, "fail", reason)
         if must_go_through(exc_type):
             compat.reraise(exc_info)
@@ -157,7 +157,7 @@ class MessageHandling(object):
             A ``fail`` reply with the traceback.
         """
         reason = traceback_text(exc_info, self._tb_limit)
-        self._logger.error("Request %s FAIL: %s", req_msg.name, reason)
+        self._logger.error(record_text("Request %s FAIL: %s", req_msg.name, reason))
         return Message.reply_to_request(req_msg, "fail", reason)
 
     # Replies that come later.  From the moment the handler returned a future all happens in the loop
@@ -176,7 +176,7 @@ class MessageHandling(object):
         else:
             done, how = ThreadsafeFuture(), " FUTURE"
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("%s%s OK", msg.name, how)
+            self._logger.debug(record_text("%s%s OK", msg.name, how))
         ioloop.add_callback(self._await_reply, awaitable, done, how, req, connection, msg)
         return done
 
@@ -203,7 +203,8 @@ class MessageHandling(object):
                     reply = future.result()
                     _check_reply(reply, msg)
                 except Exception:
-                    reply = self.create_exception_reply_and_log(msg, sys.exc_info())
+                    exc_info = sys.exc_info()
+                    reply = self.create_exception_reply_and_log(msg, exc_info)
             else:
                 reply = self._reply_to_exception(msg, exc_info, how)
             if reply is None:
@@ -213,11 +214,11 @@ class MessageHandling(object):
                 on_sent = getattr(req, "_on_sent", None)
                 if on_sent is not None:
                     on_sent(req)
-                if self._logger.isEnabledFor(logging.DEBUG):
-                    self._logger.debug("%s%s replied", msg.name, how)
+                if exc_info is None and self._logger.isEnabledFor(logging.DEBUG):
+                    self._logger.debug(record_text("%s%s replied", msg.name, how))
         except Exception:
             exc_info = sys.exc_info()
-            self._logger.error("Error answering request %s", msg.name, exc_info=exc_info)
+            self._logger.error(record_text("Error answering request %s", msg.name), exc_info=exc_info)
             reply_to_failed_message(connection, msg, exc_info)
         finally:
             if done is not None:
@@ -250,7 +251,7 @@ class MessageHandling(object):
     def _handle_one_way(self, kind, handlers, connection, msg):
         handler = handlers.get(msg.name)
         if handler is None:
-            self._logger.warning("%s INVALID: Unknown %s.", msg.name, kind.lower())
+            self._logger.warning(record_text("%s INVALID: Unknown %s.", msg.name, kind.lower()))
             return
         try:
             result = handler(self, connection, msg)
@@ -272,4 +273,5 @@ class MessageHandling(object):
             self._log_one_way_failure(kind, msg, exc_info)
 
     def _log_one_way_failure(self, kind, msg, exc_info):
-        self._logger.error("%s %s FAIL: %s", kind, msg.name, traceback_text(exc_info, self._tb_limit))
+        self._logger.error(record_text("%s %s FAIL: %s", kind, msg.name,
+                                       traceback_text(exc_info, self._tb_limit)))

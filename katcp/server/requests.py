@@ -89,7 +89,8 @@ class StandardRequests(object):
         name = lossy_str(msg.arguments[0])
         handler = self._request_handlers.get(name)
         if handler is None:
-            raise FailReply("Unknown request method.")
+            # Returned, not raised: that would be logged as an error.
+            return req.make_reply("fail", "Unknown request method.")
         description = _NO_DESCRIPTION if handler.__doc__ is None else handler.__doc__.strip()
         batch.add(name, description)
         batch.send()
@@ -362,6 +363,8 @@ class StandardRequests(object):
             !sensor-list ok 2
         """
         sensors = self._selected_sensors(msg)
+        if sensors is None:
+            return req.make_reply("fail", "Unknown sensor name.")
         self._send_sensor_value_informs(req, sensors)
         return req.make_reply("ok", len(sensors))
 
@@ -421,6 +424,8 @@ class StandardRequests(object):
             !sensor-value ok 1
         """
         sensors = self._selected_sensors(msg)
+        if sensors is None:
+            return req.make_reply("fail", "Unknown sensor name.")
         major = self.PROTOCOL_INFO.major
         batch = InformBatch(req)
         for name, sensor in sensors:
@@ -434,28 +439,28 @@ class StandardRequests(object):
 
         Returns
         -------
-        list of (str, Sensor)
-            Sorted by name.
+        list of (str, Sensor) or None
+            Sorted by name; None if there is no sensor of that name, for which a reply is returned rather than
+            raised: clients may ask for names, and that would be logged as an error.
 
         Raises
         ------
         FailReply
+            If a regular expression cannot be used.
         """
         # Copies, since other threads add and remove sensors.
         if not msg.arguments:
             return sorted(self._sensors.copy().items(), key=_name_of_item)
         pattern = sensor_name_of(msg.arguments[0])
         if pattern is None:
-            raise FailReply("Unknown sensor name.")
+            return None
         try:
             exact, is_selected = construct_name_filter(pattern)
         except _PATTERN_ERRORS as exc:
             raise FailReply("Invalid regular expression %r: %s." % (pattern[1:-1], exc))
         if exact:
             sensor = self._sensors.get(pattern)
-            if sensor is None:
-                raise FailReply("Unknown sensor name.")
-            return [(pattern, sensor)]
+            return None if sensor is None else [(pattern, sensor)]
         return sorted([item for item in self._sensors.copy().items() if is_selected(item[0])],
                       key=_name_of_item)
 

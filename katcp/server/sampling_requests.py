@@ -15,6 +15,7 @@ from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future, lossy_str
 from katcp.errors import FailReply
 from katcp.kattypes import request
+from katcp.log_records import record_text
 from katcp.protocol import MS_TO_SEC_FAC, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR
 from katcp.sampling import SampleStrategy, format_inform
 from katcp.sensor import Reading
@@ -364,7 +365,8 @@ class SamplingRequests(object):
             try:
                 strategy = self._make_strategy(client_conn, new_sensor, name, params)
             except ValueError as exc:
-                self._logger.warning("Sampling of the replaced sensor %r ends: %s", new_sensor.name, exc)
+                self._logger.warning(record_text("Sampling of the replaced sensor %r ends: %s",
+                                                 new_sensor.name, exc))
                 continue
             strategies[new_sensor] = strategy
             strategy.start()

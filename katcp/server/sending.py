@@ -18,6 +18,7 @@ from katcp.compat import ThreadsafeFuture, done_future, get_thread_ident
 from katcp.flush_queue import FlushQueue
 from katcp.handover import CallQueue
 from katcp.line_connection import LineConnection
+from katcp.log_records import record_text
 from katcp.socket_output import EARLY_FLUSH_SIZE
 
 
@@ -242,8 +243,9 @@ class Sending(object):
         # One record per connection: a handler may have a lot more to say to a client that is gone.
         stream.output_ended = True
         text = compat.lossy_str(data[:100].rstrip(b"\n"))
-        self._logger.warning("Could not send message '%s%s' to %s: %r", text,
-                             "..." if len(data) > 101 else "", self.get_address(stream), error)
+        self._logger.warning(record_text("Could not send message '%s%s' to %s: %r",
+                                         text, "..." if len(data) > 101 else "", self.get_address(stream),
+                                         error))
         stream.close(error)
 
     def _mass_write(self, data):
@@ -395,7 +397,7 @@ class Sending(object):
             try:
                 return done_future(fn())
             except Exception as exc:
-                self._logger.exception("Error in a call from a thread")
+                self._logger.exception("Error executing wrapped async callback")
                 return done_future(exception=exc)
         return self._submit(fn)
 
@@ -442,7 +444,7 @@ class Sending(object):
         try:
             compat.resolve(future, fn(*args))
         except Exception:
-            self._logger.exception("Error in a call from a thread")
+            self._logger.exception("Error executing wrapped async callback")
             compat.fail(future, sys.exc_info())
 
     # --- life ------------------------------------------------------------------------------------

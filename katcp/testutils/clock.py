@@ -15,6 +15,7 @@ import threading
 import tornado.testing
 
 from katcp.compat import asyncio_loop_of, get_thread_ident, new_future, resolve
+from katcp.log_records import record_text
 
 logger = logging.getLogger("katcp.testutils")
 
@@ -133,8 +134,9 @@ class _Watchdog(threading.Thread):
         while not self._test_ended.wait(self._limit):
             now = self._clock.now
             if now == last_seen:
-                logger.error("The test's clock stood at %s for more than %s seconds of real time; "
-                             "ending the test", now, self._limit)
+                logger.error(record_text("The test's clock stood at %s for more than %s seconds of real "
+                                         "time; "
+                                         "ending the test", now, self._limit))
                 self.has_bitten = True
                 self._ioloop.add_callback(self._ioloop.stop)
                 return

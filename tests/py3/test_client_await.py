@@ -58,7 +58,8 @@ class TestOnTornadoLoop(ServerMixin, AsyncTestCase):
                 await client.until_disconnected(timeout=0.01) if not client.is_connected() else None
                 await compat.as_future(self.turn())
         self.assertEqual(seen.messages, [b"#slow 1", b"#slow 2", b"#end"])
-        self.assertEqual(log.messages, ["Unhandled exception in handle_message()"])
+        self.assertEqual(log.messages, ["Unhandled exception in handle_message() from %s for message '#bad'"
+                                        % (client.bind_address_string,)])
         client.stop()
         await client.until_stopped()
 
