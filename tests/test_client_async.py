@@ -280,6 +280,17 @@ class TestMatching(ClientTestCase):
         self.assertEqual(second.messages, [b"#a[2] x", b"!a[2] ok"])
 
     @gen_test
+    def test_informs_of_another_name(self):
+        with_id, without = self.request("a"), self.request("b", use_mid=False)
+        self.client.callback_request(Message.request("c"))
+        yield self.answer_with(b"#progress[1] 50\n#a[1] x\n#c[1] y\n!a[1] ok\n#progress[1] z\n!b ok\n")
+        self.assertEqual(with_id.messages, [b"#progress[1] 50", b"#a[1] x", b"#c[1] y", b"!a[1] ok"])
+        self.assertEqual(without.messages, [b"!b ok"])
+        yield self.answer_with(b"#progress[3] 1\n#progress 2\n#b 3\n!c[3] ok\n")
+        self.assertEqual(self.client.unhandled_inform.messages, [
+            b"#progress[3] 1", b"#progress 2", b"#b 3", b"#end"])
+
+    @gen_test
     def test_without_ids_in_order(self):
         first, second, third = (self.request("a", use_mid=False), self.request("b", use_mid=False),
                                 self.request("a", use_mid=False))

@@ -23,10 +23,18 @@ class TestPendingRequests(unittest.TestCase):
         return entry
 
     def take(self, msg):
-        key = self.pending.find(msg)
-        return None if key is None else self.pending.remove(key)
+        return self.pending.take(msg)
 
-    def test_ids_and_names_must_match(self):
+    def test_informs_need_no_more_than_the_id(self):
+        self.add("aaa", 1)
+        self.add("aaa", None, b"1")
+        for name in ("aaa", "bbb"):
+            self.assertEqual(self.pending.find(Message.inform(name, mid=1)), b"1")
+            self.assertIsNone(self.pending.find(Message.inform(name, mid=2)))
+        self.assertEqual(self.pending.find(Message.inform("aaa")), (b"1",))
+        self.assertIsNone(self.pending.find(Message.inform("bbb")))
+
+    def test_ids_and_names_of_replies_must_match(self):
         entry = self.add("aaa", 1)
         self.assertIsNone(self.take(Message.reply("bbb", "ok", mid=1)))
         self.assertIsNone(self.take(Message.reply("aaa", "ok", mid=2)))
@@ -57,6 +65,46 @@ class TestPendingRequests(unittest.TestCase):
         with self.assertRaises(KatcpClientError):
             self.add("aaa", 1)
         self.assertEqual(list(self.pending.queue.values()), [entry])
+
+    def test_any_order_of_timeouts_and_replies(self):
+        for seed in range(200):
+            chance = random.Random(seed)
+            self.pending.remove_all()
+            number = 0
+            sent = {"aaa": [], "bbb": []}  # entries in the order of the server's replies, and their keys
+            pending = []
+            for _ in range(60):
+                name = chance.choice("ab") * 3
+                what = chance.randrange(4)
+                if what == 0:
+                    number += 1
+                    entry = self.add(name, None, b"%d" % number)
+                    pending.append(((b"%d" % number,), entry))
+                    sent[name].append(entry)
+                elif what == 1 and pending:
+                    key, entry = pending.pop(chance.randrange(len(pending)))
+                    self.pending.expect_late_reply(key)
+                    self.assertIs(self.pending.remove(key), entry)
+                elif what == 2 and pending and chance.random() < 0.3:
+                    # Never sent.
+                    key, entry = pending.pop(chance.randrange(len(pending)))
+                    self.pending.remove(key)
+                    sent[entry[0].name] = [item for item in sent[entry[0].name] if item is not entry]
+                elif what == 3 and sent[name]:
+                    entry = sent[name].pop(0)
+                    in_time = [item for item in pending if item[1] is entry]
+                    found = self.pending.find(Message.inform(name))
+                    self.assertEqual(found, in_time[0][0] if in_time else None)
+                    self.assertEqual(self.pending.is_late(name), not in_time)
+                    if in_time:
+                        self.assertIs(self.take(Message.reply(name)), entry)
+                        pending.remove(in_time[0])
+            for name, entries in sent.items():
+                for entry in entries:
+                    if not self.pending.is_late(name):
+                        self.assertIs(self.take(Message.reply(name)), entry)
+                self.assertFalse(self.pending.is_late(name))
+            self.assertEqual((self.pending.queue, self.pending.id_stack, self.pending.owed), ({}, {}, {}))
 
     def test_remove_all_keeps_the_order(self):
         entries = [self.add("aaa", 9), self.add("aaa", None, b"1"), self.add("bbb", 2),

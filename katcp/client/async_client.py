@@ -9,7 +9,8 @@ import sys
 from katcp import compat, handlers
 from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply
 from katcp.client.device_client import MAX_MSG_ID, DeviceClient, log
-from katcp.client.pending import DeadlineQueue, PendingRequests, with_handle
+from katcp.client.pending import (MAX_TIMEOUTS_IN_A_ROW, DeadlineQueue, LostReplies, PendingRequests,
+                                  with_handle)
 from katcp.client.steps import Steps
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
@@ -59,6 +60,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         self._async_queue = self._pending.queue
         self._async_id_stack = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._async_queue)
+        self._lost_replies = LostReplies()
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
 
@@ -294,13 +296,33 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             if pending.queue.get(key) is entry:
                 pending.remove(key)
         else:
-            entry = pending.take(msg)
+            if msg.mid is None:
+                entry = self._take_without_id(msg)
+            else:
+                entry = pending.take(msg)
             if not pending.queue:
                 self._expect_nothing()
         if entry is None or entry[1] is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
         else:
             self._call_back("Callback reply", entry[1], msg, entry[3])
+
+    def _take_without_id(self, reply):
+        """Take out and return the entry of the request that a reply without an id answers, or None."""
+        pending, name = self._pending, reply.name
+        if pending.is_late(name):
+            if name in pending.id_stack:
+                self._lost_replies.reply_was_late(name)
+            elif name not in pending.owed:
+                self._lost_replies.is_in_step(name)
+            if self._logger.isEnabledFor(logging.INFO):
+                self._logger.info("Reply from %s came after its request had timed out: %s" % (
+                    self.bind_address_string, reply.log_text()))
+            return None
+        entry = pending.take(reply)
+        if entry is not None:
+            self._lost_replies.is_in_step(name)
+        return entry
 
     def _call_back(self, kind, callback, msg, user_data):
         try:
@@ -355,12 +377,30 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
 
     def _handle_timeout(self, msg_id, start_time):
         """Answer a pending request that took too long; nothing happens if it is not pending."""
+        key = self._find_async_request(msg_id, None, "_handle_timeout")
+        if key is not None:
+            self._expect_late_reply(key)
         request, reply_cb, inform_cb, user_data, handle = self._pop_async_request(msg_id, None)
         if request is None:
             return
         reason = "Request {} timed out after {:f} seconds.".format(
             request.name, self._ioloop.time() - start_time)
         self._do_fail_callback(reason, request, reply_cb, inform_cb, user_data, handle)
+        if type(key) is tuple and self._lost_replies.request_timed_out(request.name):
+            self._get_in_step(request.name)
+
+    def _expect_late_reply(self, key):
+        self._pending.expect_late_reply(key)
+
+    def _get_in_step(self, name):
+        """Do something about replies without ids that have all been late for some time."""
+        text = ("Replies of %s to ?%s come too late, or one of them got lost: %d requests in a row had "
+                "none in time" % (self.bind_address_string, name, MAX_TIMEOUTS_IN_A_ROW))
+        if not self._auto_reconnect:
+            self._logger.warning(text)
+            return
+        self._logger.warning(text + ". Connecting anew.")
+        self._disconnect()
 
     def _do_fail_callback(self, reason, msg, reply_cb, inform_cb, user_data, timeout_handle):
         """Give the callback of a request a reply that says why there is no other."""
@@ -374,6 +414,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         self._read_notes()
         entries = self._pending.remove_all()
         self._deadlines.clear()
+        self._lost_replies.connection_is_gone()
         for entry in entries:
             self._ioloop.add_callback(self._do_fail_callback, reason, *entry)
 

@@ -10,6 +10,12 @@ from katcp.errors import KatcpClientError
 
 _INFINITE = float("inf")
 
+# Of so many names it is known how many replies are owed.
+MAX_OWED_NAMES = 1000
+
+# After so many timeouts of requests of a name, each with a late reply before it, a connection is given up.
+MAX_TIMEOUTS_IN_A_ROW = 10
+
 
 class PendingRequests(object):
     """The table of requests that were sent and not answered yet.
@@ -19,18 +25,25 @@ class PendingRequests(object):
     with its internal id, so that it can never be taken for one with an id; replies without an id are for
     the oldest request of their name that was sent without.
 
+    Requests without an id that were given up stay in the order of their name: the server still owes their
+    replies.  Each of these replies is late, and belongs to no pending request.
+
     Attributes
     ----------
     queue : dict
         Key to entry, oldest first.
     id_stack : dict
         Message name to an ordered dict with the keys of the requests of that name without an id, oldest
-        first.  Names without any are not in it.
+        first, and how many replies are owed before that to the key.  Names without any are not in it.
+    owed : dict
+        Message name to how many replies are owed after that to the youngest pending request of that name,
+        or to none if there is no such request.  Names without any are not in it.
     """
 
     def __init__(self):
         self.queue = ordered_dict()
         self.id_stack = {}
+        self.owed = ordered_dict()
 
     @staticmethod
     def key_for(msg_id, request):
@@ -55,20 +68,25 @@ class PendingRequests(object):
             keys = self.id_stack.get(name)
             if keys is None:
                 keys = self.id_stack[name] = ordered_dict()
-            keys[key] = None
+            keys[key] = self.owed.pop(name, 0) if self.owed else 0
 
-    def find(self, msg):
-        """Return the key of the request that a received message answers, or None."""
-        mid = msg.mid
+    def find(self, inform):
+        """Return the key of the request that a received inform belongs to, or None.
+
+        An id is enough: the inform may have another name than the request.
+        """
+        mid = inform.mid
         if mid is not None:
-            entry = self.queue.get(mid)
-            return mid if entry is not None and entry[0].name == msg.name else None
-        if not self.id_stack:
-            return None
-        return self.oldest_without_id(msg.name)
+            return mid if mid in self.queue else None
+        keys = self.id_stack.get(inform.name)
+        if keys is not None:
+            for key in keys:
+                # What precedes a late reply belongs to the same request as that.
+                return None if keys[key] else key
+        return None
 
     def take(self, msg):
-        """Take out and return the entry of the request that a received message answers, or None."""
+        """Take out and return the entry of the request that a received reply answers, or None."""
         mid = msg.mid
         if mid is None:
             key = self.oldest_without_id(msg.name) if self.id_stack else None
@@ -78,6 +96,21 @@ class PendingRequests(object):
             return None
         del self.queue[mid]
         return entry
+
+    def is_late(self, name):
+        """Return whether a reply without an id is late; if so it is not owed any more from here on."""
+        keys, key = self.id_stack.get(name), self.oldest_without_id(name)
+        if key is not None:
+            if not keys[key]:
+                return False
+            keys[key] -= 1
+        elif name in self.owed:
+            self.owed[name] -= 1
+            if not self.owed[name]:
+                del self.owed[name]
+        else:
+            return False
+        return True
 
     def oldest_without_id(self, name):
         """Return the key of the oldest request of that name that was sent without an id, or None."""
@@ -98,17 +131,78 @@ class PendingRequests(object):
         if type(key) is tuple:
             name = entry[0].name
             keys = self.id_stack[name]
+            if keys[key]:
+                self._pass_on(name, keys, key)
             del keys[key]
             if not keys:
                 del self.id_stack[name]
         return entry
 
+    def expect_late_reply(self, key):
+        """Take note that the request under `key`, which is about to be removed, is answered later."""
+        if type(key) is tuple:
+            self.id_stack[self.queue[key][0].name][key] += 1
+
+    def _pass_on(self, name, keys, key):
+        """Let what is owed before the reply to `key` be owed before that to the next request instead."""
+        found = False
+        for other in keys:
+            if found:
+                keys[other] += keys[key]
+                return
+            found = other == key
+        self.owed[name] = self.owed.get(name, 0) + keys[key]
+        if len(self.owed) > MAX_OWED_NAMES:
+            del self.owed[next(iter(self.owed))]
+
     def remove_all(self):
-        """Take out all entries and return them as a list, oldest first."""
+        """Take out all entries and return them as a list, oldest first; no reply is owed any more."""
         entries = list(self.queue.values())
         self.queue.clear()
         self.id_stack.clear()
+        self.owed.clear()
         return entries
+
+
+class LostReplies(object):
+    """Finds out that a server seems to have lost the reply to a request without an id.
+
+    From then on each reply is taken for the late one to the request before, and each request times out.
+    A server that is always late looks the same.  The remedy for both is a new connection.
+    """
+
+    def __init__(self):
+        # Name -> [whether a reply was late since the last timeout, how many timeouts in a row that was so].
+        self._late = {}
+        # Names for which a remedy has been tried, until no reply is owed.
+        self._tried = set()
+
+    def reply_was_late(self, name):
+        """Take note of a late reply that came while another request of that name waited."""
+        if name not in self._late and len(self._late) >= MAX_OWED_NAMES:
+            self._late.clear()
+        self._late.setdefault(name, [False, 0])[0] = True
+
+    def request_timed_out(self, name):
+        """Take note of a timeout; return whether it is time for a remedy, once for each name."""
+        late = self._late.get(name)
+        if late is None:
+            return False
+        late[1] = late[1] + 1 if late[0] else 0
+        late[0] = False
+        if late[1] < MAX_TIMEOUTS_IN_A_ROW or name in self._tried or len(self._tried) >= MAX_OWED_NAMES:
+            return False
+        self._tried.add(name)
+        return True
+
+    def is_in_step(self, name):
+        """Take note that no reply has got lost: one was in time, or none is owed while no request waits."""
+        self._late.pop(name, None)
+        self._tried.discard(name)
+
+    def connection_is_gone(self):
+        """Forget what was the matter with a connection."""
+        self._late.clear()
 
 
 class TimeoutHandle(object):

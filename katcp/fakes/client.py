@@ -229,6 +229,9 @@ class FakeAsyncClient(_InformHookDeviceClient):
             self._logger.error(record_text("Fake request %s failed", msg.name), exc_info=exc_info)
         return failure_reply(msg, lossy_str(exc_info[1]))
 
+    def _expect_late_reply(self, key):
+        """Expect nothing: replies know which requests they belong to, with ids and without."""
+
     def _reply(self, msg, key, entry, reply):
         """Pass on the reply to `msg`, whatever its name is: handlers may serve under several."""
         if entry is not None and self._pending.queue.get(key) is not entry:
