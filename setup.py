@@ -60,6 +60,7 @@ setup(
         "speed": ["msgspec; python_version >= '3.9'"],
         "test": [
             "pytest",
+            "packaging",
             "ply",
             "mock; python_version < '3'",
             "msgspec; python_version >= '3.10'",

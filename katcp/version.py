@@ -13,8 +13,9 @@ import os
 import re
 import time
 
-#: The release that development versions without a usable tag lead up to.
-NEXT_RELEASE = "1.0"
+#: The release that development versions without a usable tag lead up to; below 1, for projects that pin
+#: ``katcp<1``.
+NEXT_RELEASE = "0.10"
 #: Versions have to sort after this one, the last release of the library's predecessor.
 _FLOOR = (0, 9, 3)
 

@@ -141,7 +141,8 @@ class TestClientConnections(unittest.TestCase):
         self.assertTrue(future.done())
         self.assertEqual([call[0][0] for call in client.inform.call_args_list], [
             Message.inform("version-connect", "katcp-protocol", "5.0-IM"),
-            Message.inform("version-connect", "katcp-library", "katcp-python-" + katcp.__version__),
+            Message.inform("version-connect", "katcp-library", "katcp-python-" + katcp.__version__,
+                           katcp.__version__),
             Message.inform("version-connect", "katcp-device", "dev-api-5.6", "dev-build-1.2g")])
         self.assertEqual(self.server._client_conns, {client})
         self.assertEqual(self.server._strategies, {client: {}})
@@ -211,7 +212,8 @@ class _Connections(ServerTests):
             expected = [b"#version dev-api-5.6", b"#build-state dev-build-1.2g"]
         else:
             expected = [b"#version-connect katcp-protocol " + FLAGS[self.device_class],
-                        ("#version-connect katcp-library katcp-python-%s" % katcp.__version__).encode(),
+                        ("#version-connect katcp-library katcp-python-%s %s"
+                         % ((katcp.__version__,) * 2)).encode(),
                         b"#version-connect katcp-device dev-api-5.6 dev-build-1.2g"]
         self.assertEqual(client.lines(len(expected)), expected)
         self.assertEqual(client.ask(b"?watchdog"), [b"!watchdog ok"])

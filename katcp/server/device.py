@@ -8,7 +8,6 @@ import sys
 
 import tornado.ioloop
 
-import katcp
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future
 from katcp.message import Message
@@ -16,7 +15,7 @@ from katcp.protocol import VERSION_CONNECT_KATCP_MAJOR
 from katcp.server.device_log import DeviceLogger
 from katcp.server.dispatch import DeviceServerBase
 from katcp.server.handler_thread import MessageBatch
-from katcp.server.requests import StandardRequests
+from katcp.server.requests import StandardRequests, library_version
 from katcp.server.sampling_requests import SamplingRequests
 
 _NOT_RUNNING = "The server is not running, so there is no ioloop to do this"
@@ -242,7 +241,7 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
                     Message.inform("build-state", self.build_state())]
         name = "version-connect"
         return [Message.inform(name, "katcp-protocol", self.PROTOCOL_INFO),
-                Message.inform(name, "katcp-library", "katcp-python-%s" % katcp.__version__),
+                Message.inform(name, "katcp-library", *library_version()),
                 Message.inform(name, "katcp-device", self.version(), self.build_state())]
 
     def on_client_disconnect(self, client_conn, msg, connection_valid):

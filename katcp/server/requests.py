@@ -43,6 +43,11 @@ def sensor_name_of(argument):
         return None
 
 
+def library_version():
+    """Return what devices tell of this library: version and build state (both str)."""
+    return "katcp-python-%s" % katcp.__version__, katcp.__version__
+
+
 class StandardRequests(object):
     """Mixin for device servers: the standard requests of the guidelines' sections 4 to 8."""
 
@@ -143,10 +148,9 @@ class StandardRequests(object):
             #version-list katcp-device receiver-api-1.0 receiver-2.5rc1
             !version-list ok 3
         """
-        library_version = katcp.__version__
         versions = [
             ("katcp-protocol", (self.PROTOCOL_INFO, None)),
-            ("katcp-library", ("katcp-python-%s" % library_version, library_version)),
+            ("katcp-library", library_version()),
             ("katcp-device", (self.version(), self.build_state())),
         ]
         versions.extend(sorted(dict(self.extra_versions).items(), key=_name_of_item))
