@@ -391,6 +391,10 @@ class _Hostile(ServerTests):
             "error", "T", "root",
             "Message too long: the limit is %d bytes. Disconnecting." % self.limit])
 
+    def goodbye(self):
+        return wire(Message.INFORM, "disconnect", [
+            "Message too long: the limit is %d bytes. Disconnecting." % self.limit])
+
     def test_half_a_line_and_silence(self):
         client = self.connect()
         client.send(b"?watchdog[1]\n?watch")
@@ -425,7 +429,7 @@ class _Hostile(ServerTests):
         client = self.connect()
         client.send(b"?count\n" + data)
         lines = [TIMESTAMP_RE.sub(b"#log error T root ", line) for line in client.rest().splitlines() if line]
-        self.assertEqual(lines, [b"!count ok 1", self.too_long()])
+        self.assertEqual(lines, [b"!count ok 1", self.too_long(), self.goodbye()])
         self.check_others()
         self.assertEqual(len(counted), 1)
 

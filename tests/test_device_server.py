@@ -285,11 +285,25 @@ class _Connections(ServerTests):
     def test_a_client_that_breaks_off_while_it_is_greeted(self):
         self.check_leaving_while_greeted(RawClient.abort)
 
+    def test_others_are_told_of_clients_if_the_device_wants_it(self):
+        self.assertIs(DeviceServer.INFORM_CLIENT_CONNECTED, False)
+        first = self.connect()
+        second = self.connect()
+        self.assertEqual(second.ask(b"?watchdog"), [b"!watchdog ok"])
+        self.server.INFORM_CLIENT_CONNECTED = True
+        third = self.connect()
+        self.assertEqual([client.line() for client in (first, second)],
+                         [b"#client-connected " + third.name] * 2)
+        for client in (first, second, third):
+            self.assertEqual(client.ask(b"?watchdog"), [b"!watchdog ok"])
+
     def test_a_hook_that_fails(self):
         on_client_connect = self.server.on_client_connect
         self.server.on_client_connect = mock.Mock(side_effect=ValueError("not today"))
         refused = self.connect(greeted=False)
-        log_inform, = refused.rest().splitlines()
+        log_inform, goodbye = refused.rest().splitlines()
+        start = b"#disconnect Device\\_error\\_initialising\\_connection."
+        self.assertTrue(goodbye.startswith(start), goodbye)
         self.assertEqual(log_inform.split(b" ")[:2], [b"#log", b"error"])
         self.assertEqual(len(log_inform.split(b" ")), 5)
         self.server.on_client_connect = on_client_connect

@@ -657,7 +657,9 @@ class _Connecting(DeviceTests):
             del self.server.disconnected[:]
             self.server.connect_hook = hook
             client = self.connect(greeted=False)
-            (line, end) = client.rest().split(b"\n")
+            (line, goodbye, end) = client.rest().split(b"\n")
+            self.assertEqual(goodbye, b"#disconnect Device\\_error\\_initialising\\_connection.\\_"
+                                      b"ValueError:\\_unwelcome")
             fields = line.split(b" ")
             self.assertEqual((fields[:2], len(fields)), ([b"#log", b"error"], 5))
             self.assertTrue(fields[4].startswith(b"Device\\_error\\_initialising\\_connection\\_Traceback"))
@@ -759,10 +761,22 @@ class _Disconnecting(DeviceTests):
             self.server.disconnect_hook = hook
             client = self.connect_and_ask()
             conn = self.server.connected[-1]
-            self.in_loop(lambda: conn.disconnect("x"))
-            self.assertEqual(client.rest(), b"")
+            self.in_loop(lambda: conn.disconnect("x y"))
+            self.assertEqual(client.rest(), b"#disconnect x\\_y\n")
             self.assertIn("Error while calling on_client_disconnect for client " + conn.address,
                           self.log.messages)
+
+    def test_hook_that_fails_when_the_client_was_told(self):
+        def fail(conn):
+            conn.inform(Message.inform("disconnect", "bye"))
+            conn.flush_on_close()
+            raise ValueError("cannot say goodbye")
+
+        self.server.disconnect_hook = fail
+        client = self.connect_and_ask()
+        self.in_loop(lambda: self.server.connected[-1].disconnect("x"))
+        self.assertEqual(client.rest(), b"#disconnect bye\n\n")
+        self.assertEqual([m for m in self.log.messages if "Could not send" in m], [])
 
     def test_hook_that_raises_what_would_end_the_loop(self):
         for exc_class in BASE_EXCEPTIONS:
@@ -770,14 +784,14 @@ class _Disconnecting(DeviceTests):
             client = self.connect_and_ask()
             conn = self.server.connected[-1]
             self.in_loop(lambda: conn.disconnect("x"))
-            self.assertEqual(client.rest(), b"")
+            self.assertEqual(client.rest(), b"#disconnect x\n")
             self.connect_and_ask().close()
             self.assertEqual(self.log.messages.count(
                 "Error while calling on_client_disconnect for client " + conn.address), 1)
         clients = [self.connect_and_ask() for _ in range(2)]
         self.server.stop().result(TIMEOUT)
         for client in clients:
-            self.assertEqual(client.rest(), b"")
+            self.assertEqual(client.rest(), b"#disconnect Device\\_server\\_shutting\\_down.\n")
 
     def test_hook_that_never_ends(self):
         self.server._server.DISCONNECT_TIMEOUT = 0.01
@@ -785,7 +799,7 @@ class _Disconnecting(DeviceTests):
         client = self.connect_and_ask()
         conn = self.server.connected[0]
         self.in_loop(lambda: conn.disconnect("x"))
-        self.assertEqual(client.rest(), b"")
+        self.assertEqual(client.rest(), b"#disconnect x\n")
         self.assertIn("Error while calling on_client_disconnect for client " + conn.address,
                       self.log.messages)
 
@@ -839,9 +853,11 @@ class _Limits(DeviceTests):
         client = self.connect(greeted=False)
         client.send(b"?echo 1\n?echo " + b"x" * 94 + b"\n?echo 2\n")
         lines = client.rest().split(b"\n")
-        self.assertEqual((lines[0], lines[2:]), (b"!echo ok 1", [b""]))
+        self.assertEqual((lines[0], lines[3:]), (b"!echo ok 1", [b""]))
         self.assertTrue(lines[1].startswith(b"#log error "))
         self.assertIn(b"Message\\_too\\_long", lines[1])
+        self.assertEqual(lines[2], b"#disconnect Message\\_too\\_long:\\_the\\_limit\\_is\\_100\\_bytes.\\_"
+                                   b"Disconnecting.")
         self.assertEqual(self.server.handled, [[b"1"]])
         self.wait_for_disconnects(1)
         conn, reason, valid = self.server.disconnected[0]
@@ -893,11 +909,19 @@ class _Limits(DeviceTests):
     def test_informs_held_back_are_bounded(self):
         self.server._server.MAX_WRITE_BUFFER_SIZE = 1000
         self.server.connect_hook = lambda conn: compat.new_future(self.server.ioloop)
-        self.connect(greeted=False)
+        client = self.connect(greeted=False)
         self.wait_until(lambda: self.server.connected)
         for _ in range(11):
             self.server.mass_inform(Message.inform("news", "x" * 100))
         self.wait_for_disconnects(1)
+        self.assertEqual(client.rest(), b"#disconnect Too\\_many\\_informs\\_came\\_before\\_the\\_connection"
+                                        b"\\_was\\_initialised.\n")
+
+    def test_connections_that_cannot_be_made(self):
+        self.server._server.client_connection_factory = mock.Mock(side_effect=ValueError("no connection"))
+        client = self.connect(greeted=False)
+        self.assertEqual(client.rest(), b"#disconnect Device\\_error\\_accepting\\_connection.\n")
+        self.assertEqual(self.server._server._connections, {})
 
 
 in_all_modes(globals(), _Limits)

@@ -22,7 +22,7 @@ from katcp.server.accepting import Accepting
 from katcp.server.client_input import BatchInput, DirectInput
 from katcp.server.connections import ClientConnection
 from katcp.server.deserted import DesertedConnections
-from katcp.server.failures import must_go_through, reply_to_failed_message
+from katcp.server.failures import must_go_through, reason_text, reply_to_failed_message
 from katcp.server.half_closed import HalfClosedConnections
 from katcp.server.sending import ClientLine, Sending
 
@@ -337,7 +337,7 @@ class KATCPServer(Accepting, Sending):
         self._deserted.stop()
         try:
             # All at once: one that is stuck must not keep the others waiting.
-            hooks = [self._call_disconnect_hook(conn, "Device server shutting down.",
+            hooks = [self._call_disconnect_hook(stream, conn, "Device server shutting down.",
                                                 not stream.closing())
                      for stream, conn in list(self._connections.items())]
             for hook in hooks:
@@ -401,7 +401,12 @@ class KATCPServer(Accepting, Sending):
         stream.peer_address = address
         stream.held_back = []
         stream.on_end_of_input = self._input_ended
-        conn = self.client_connection_factory(self, stream)
+        try:
+            conn = self.client_connection_factory(self, stream)
+        except Exception:
+            self._tell_reason(stream, "Device error accepting connection.")
+            stream.close()
+            raise
         self._connections[stream] = conn
         self._deserted.watch(self.ioloop)
         stream.set_close_callback(partial(self._stream_closed_callback, stream, conn))
@@ -445,6 +450,8 @@ class KATCPServer(Accepting, Sending):
             text = "Device error initialising connection %s" % (traceback_text(exc_info, self._tb_limit),)
             self._logger.error(text)
             conn.inform(self._device.create_log_inform("error", text, "root"))
+            self._tell_reason(stream, "Device error initialising connection. %s: %s"
+                              % (exc_info[0].__name__, reason_text(exc_info[1])))
             stream.flush()
             stream.close(exc_info)
             return
@@ -489,11 +496,12 @@ class KATCPServer(Accepting, Sending):
         except Exception:
             self._logger.exception(record_text("Error answering message %s", msg.log_text()))
 
-    def report_overflow(self, conn):
+    def report_overflow(self, stream, conn):
         """Tell the log and the client that its line was too long, before it is disconnected."""
         text = "Message too long: the limit is %d bytes. Disconnecting." % (self._max_msg_size,)
         self._logger.error(record_text("Client %s: %s", conn.address, text))
         conn.inform(self._device.create_log_inform("error", text, "root"))
+        self._tell_reason(stream, text)
 
     # --- disconnecting ---------------------------------------------------------------------------
 
@@ -501,12 +509,12 @@ class KATCPServer(Accepting, Sending):
     def _disconnect_client(self, stream, conn, reason):
         """Call the device's disconnect hook, if that has not been done, and close the connection."""
         try:
-            yield self._call_disconnect_hook(conn, reason, not stream.closing())
+            yield self._call_disconnect_hook(stream, conn, reason, not stream.closing())
         finally:
             stream.close()
 
     @gen.coroutine
-    def _call_disconnect_hook(self, conn, reason, is_open):
+    def _call_disconnect_hook(self, stream, conn, reason, is_open):
         """Call the device's disconnect hook once per connection, and wait for it, but not for ever."""
         if conn.client_disconnect_called:
             return
@@ -519,16 +527,18 @@ class KATCPServer(Accepting, Sending):
                     future.result()
                 return
         except BaseException:  # this client's affair, not that of the others on the loop
-            self._report_failed_goodbye(conn, sys.exc_info())
+            self._goodbye_failed(stream, conn, reason, is_open, sys.exc_info())
             return
         try:
             yield with_relative_timeout(self.DISCONNECT_TIMEOUT, future, self.ioloop)
         except (Exception,) + compat.CANCELLED_ERRORS:
-            self._report_failed_goodbye(conn, sys.exc_info())
+            self._goodbye_failed(stream, conn, reason, is_open, sys.exc_info())
 
-    def _report_failed_goodbye(self, conn, exc_info):
+    def _goodbye_failed(self, stream, conn, reason, is_open, exc_info):
         self._logger.error(record_text("Error while calling on_client_disconnect for client %s",
                                        conn.address), exc_info=exc_info)
+        if is_open:
+            self._tell_reason(stream, reason)
         if must_go_through(exc_info[0]):
             compat.reraise(exc_info)
 
@@ -544,7 +554,7 @@ class KATCPServer(Accepting, Sending):
             return False
         del self._connections[stream]
         self._half_closed.add(stream, self.ioloop)
-        self._call_disconnect_hook(conn, "Socket EOF", False)
+        self._call_disconnect_hook(stream, conn, "Socket EOF", False)
         return True
 
     def _stream_closed_callback(self, stream, conn):
@@ -558,4 +568,4 @@ class KATCPServer(Accepting, Sending):
             reason = repr(stream.error)
         else:
             reason = "Socket EOF"
-        self._call_disconnect_hook(conn, reason, False)
+        self._call_disconnect_hook(stream, conn, reason, False)

@@ -64,7 +64,7 @@ class DirectInput(object):
 
     def on_overflow(self):
         """Tell the client that its line was too long."""
-        self._server.report_overflow(self._client_connection)
+        self._server.report_overflow(self._line_connection, self._client_connection)
 
     def _wait(self, awaitable, msg):
         try:
@@ -141,7 +141,7 @@ class BatchInput(object):
 
     def on_overflow(self):
         """Tell the client that its line was too long."""
-        self._server.report_overflow(self._client_connection)
+        self._server.report_overflow(self._line_connection, self._client_connection)
 
     def _finished(self):
         # In the same queue as the answers, so that they are on their way when reading goes on.

@@ -45,6 +45,9 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
     BUILD_INFO : tuple
         Software of the device: name (str), major and minor version (int), tag (str).
     SUPPORTED_PROTOCOL_MAJOR_VERSIONS : tuple of int
+    INFORM_CLIENT_CONNECTED : bool
+        Whether to tell the other clients, with ``#client-connected`` and its address, when one has connected
+        (guidelines, section 8.2); False by default.
     log : DeviceLogger
         Log that goes to all clients.
     extra_versions : dict
@@ -86,6 +89,8 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
     BUILD_INFO = ("name", 0, 1, "")
 
     SUPPORTED_PROTOCOL_MAJOR_VERSIONS = (4, 5)
+
+    INFORM_CLIENT_CONNECTED = False
 
     # Not used, the handlers themselves are marked with what they need; some people look at it.
     UNSUPPORTED_REQUESTS_BY_MAJOR_VERSION = {
@@ -232,6 +237,11 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
         self._strategies[client_conn] = {}
         for inform in self._greeting():
             client_conn.inform(inform)
+        if self.INFORM_CLIENT_CONNECTED:
+            inform = Message.inform("client-connected", client_conn.address)
+            for other in self._client_conns.copy():
+                if other is not client_conn:
+                    other.inform(inform)
         return done_future()
 
     def _greeting(self):

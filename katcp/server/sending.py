@@ -19,6 +19,7 @@ from katcp.flush_queue import FlushQueue
 from katcp.handover import CallQueue
 from katcp.line_connection import LineConnection
 from katcp.log_records import record_text
+from katcp.message import Message
 from katcp.socket_output import EARLY_FLUSH_SIZE
 
 
@@ -248,6 +249,11 @@ class Sending(object):
                                          error))
         stream.close(error)
 
+    def _tell_reason(self, stream, reason):
+        """Tell a client why the server disconnects it, unless it was told or has gone."""
+        if stream.output_ended is not True and not stream.closing():
+            self._post(stream, Message.inform("disconnect", reason).__bytes__() + b"\n")
+
     def _mass_write(self, data):
         for stream in list(self._connections):
             if stream.closed():
@@ -261,6 +267,8 @@ class Sending(object):
         """Keep what goes to all clients until this one has been greeted."""
         limit = stream.max_write_buffer_size
         if limit is not None and stream.held_back_size + len(data) > limit:
+            self._tell_reason(stream, "Too many informs came before the connection was initialised.")
+            stream.flush()
             self._write_failed(stream, data, StreamBufferFullError("Reached maximum write buffer size"))
         else:
             stream.held_back.append(data)
