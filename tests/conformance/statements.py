@@ -116,6 +116,7 @@ STATEMENTS = [Statement(*fields) for fields in (
     ("4.1-build-state", DEVICE, "The build state changes when a component is replaced."),
     ("4.2-disconnect", CONFORMS, "#disconnect with a reason is sent before a client is disconnected."),
     ("4.2-disconnect-after-eof", DEPARTS, "So it is to a client that has ended its own output."),
+    ("4.2-disconnect-slow-client", DEPARTS, "So it is to a client that does not read."),
     ("4.2-version-connect", CONFORMS, "#version-connect is sent to a client when it connects."),
     ("4.2-katcp-protocol", CONFORMS, "It tells the version of the protocol, and flags if there are any."),
     ("4.2-flag-m", DEPARTS, "Without the flag M there is a single client only."),

@@ -29,6 +29,16 @@ class TestSection8(DeviceTestCase):
         self.assert_nothing_more(self.client)
         self.assert_nothing_more(self.other)
 
+    @covers("8.2-client-connected")
+    def test_others_are_told_who_connects_if_the_device_wants_it(self):
+        self.server.INFORM_CLIENT_CONNECTED = True
+        newcomer = self.connect()
+        for client in (self.client, self.other):
+            line = client.line()
+            self.assertTrue(line.startswith(b"#client-connected "), line)
+            self.assertIn(newcomer.name, line)
+        self.assert_nothing_more(newcomer)
+
     @covers("8-disconnect")
     def test_others_are_not_told_who_leaves(self):
         conns = dict((conn.address.encode("ascii"), conn) for conn in self.server._client_conns)

@@ -5,7 +5,7 @@ from __future__ import absolute_import, division, print_function
 import re
 
 import katcp
-from katcp.core import ProtocolFlags
+from katcp.core import Message, ProtocolFlags
 from katcp.kattypes import request, request_timeout_hint, return_reply
 from tests.conformance.cases import NO_FLAGS, Device, DeviceTestCase, covers
 
@@ -99,8 +99,35 @@ class TestSection4_1(DeviceTestCase):
 class TestSection4_2(DeviceTestCase):
     def make_server(self):
         server = super(TestSection4_2, self).make_server()
-        server.MAX_MSG_SIZE = 1000
+        server._server.MAX_MSG_SIZE = 1000
         return server
+
+    @covers("4.2-disconnect")
+    def test_too_long_a_line(self):
+        self.client.send(b"?echo " + b"x" * 1000 + b"\n")
+        log, farewell = self.client.rest().splitlines()
+        self.assertTrue(log.startswith(b"#log error "), log)
+        self.assertTrue(farewell.startswith(b"#disconnect Message\\_too\\_long:"), farewell)
+
+    @covers("4.2-disconnect")
+    def test_failing_connect_hook(self):
+        def fail(client_conn):
+            raise ValueError("no room")
+
+        self.server.on_client_connect = fail
+        farewell = self.connect(greeted=False).rest().splitlines()[-1]
+        self.assertTrue(farewell.startswith(b"#disconnect Device\\_error"), farewell)
+        self.assertIn(b"no\\_room", farewell)
+
+    @covers("4.2-disconnect-slow-client")
+    def test_client_that_does_not_read(self):
+        self.server._server.MAX_WRITE_BUFFER_SIZE = 10000
+        client = self.connect()
+        inform = Message.inform("news", "x" * 5000)
+        while len(self.server._client_conns) == 2:
+            self.server.mass_inform(inform)
+            self.client.line()
+        self.assertNotIn(b"#disconnect", client.rest())
 
     @covers("4.2-disconnect", "2.1-blank-lines-sent")
     def test_stop(self):
