@@ -196,7 +196,7 @@ class TestRequests(AsyncTestCase):
         req = made.req
         yield made._add_requests(["req-one", "req-two"])
         self.assertIs(made.req, req)
-        self.assertIs(type(req), AttrDict)
+        self.assertIsInstance(req, AttrDict)
         self.assertEqual(req.req_one.name, "req-one")
         parent._child_add_requests.assert_called_once_with(made, ["req_one", "req_two"])
         yield made._remove_requests(["req-one", "unknown"])

@@ -5,14 +5,14 @@ from __future__ import absolute_import, division, print_function
 import logging
 
 from katcp import compat
-from katcp.attrdict import AttrDict
 from katcp.log_records import record_text
 from katcp.resource_base import KATCPResource
-from katcp.resource_client.exposure import Exposure, MadeUpItems, _normalise_request_name_set
+from katcp.resource_client.exposure import Exposure, _normalise_request_name_set
 from katcp.resource_client.model_update import ModelUpdates
 from katcp.resource_client.presets import SensorPresets
 from katcp.resource_client.requests import ReplyWrappedInspectingClientAsync
 from katcp.resource_client.sensors_manager import KATCPClientResourceSensorsManager
+from katcp.resource_client.tracked_items import TrackedAttrDict, TrackedMadeUpItems
 from katcp.resource_names import escape_name
 from katcp.resource_request import KATCPDummyRequest
 from katcp.waiting import AsyncCallbackEvent, AsyncState, log_future_exceptions
@@ -121,11 +121,11 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         self._connected = AsyncCallbackEvent(self._update_state)
         self._sensors_synced = AsyncCallbackEvent(self._update_state)
         self._requests_synced = AsyncCallbackEvent(self._update_state)
-        self._sensor = AttrDict()
+        self._sensor = TrackedAttrDict()
         if self._dummy_unknown_requests:
-            self._req = MadeUpItems(self._new_dummy_request)
+            self._req = TrackedMadeUpItems(self._new_dummy_request)
         else:
-            self._req = AttrDict()
+            self._req = TrackedAttrDict()
         self._exposed_requests = Exposure(self._req, "request", logger)
         self._exposed_sensors = Exposure(self._sensor, "sensor", logger)
         super(KATCPClientResource, self).__init__()

@@ -18,6 +18,7 @@ from katcp.resource_client.container_sensors import ContainerSensors
 from katcp.resource_client.exposure import identifier_of
 from katcp.resource_client.futures import transform_future, wait_coroutine
 from katcp.resource_client.groups import ClientGroup
+from katcp.resource_client.tracked_items import TrackedAttrDict
 from katcp.resource_names import escape_name
 from katcp.waiting import AsyncEvent, future_timeout_manager, until_any, until_some
 
@@ -87,7 +88,7 @@ class KATCPClientResourceContainer(ContainerItems, ContainerSensors, KATCPResour
         self._logger = logger
         self._ioloop_set_to = None
         self.ioloop = compat.current_ioloop()
-        self._children = AttrDict()
+        self._children = TrackedAttrDict()
         self._groups = AttrDict()
         # Set when a child comes or goes; then there is another one for the next time.
         self._children_changed = AsyncEvent()

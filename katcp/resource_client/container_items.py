@@ -10,6 +10,7 @@ import weakref
 
 from katcp.attrdict import AttrDict
 from katcp.log_records import record_text
+from katcp.resource_client import tracked_items
 from katcp.resource_names import escape_name
 
 # Items whose identifiers begin so are shown without the name of their resource before it.
@@ -20,14 +21,15 @@ class _Aggregate(object):
     """The items of one kind."""
 
     def __init__(self):
-        # How often something has changed.
+        # How often children have told of changes.
         self._changes = 0
-        # The items; how many there were of each child; and the number of changes when they were made.
-        self._made = None, None, None
+        # The items, and for what they were made: the state of each child's items, the number of changes, and
+        # the latest change of any items anywhere, or None if that does not tell.
+        self._made = None, None, None, None
 
     @property
     def dirty(self):
-        """Whether something has changed since the items were made."""
+        """Whether children have told of changes since the items were made."""
         return self._made[2] != self._changes
 
     def mark_dirty(self):
@@ -36,14 +38,21 @@ class _Aggregate(object):
 
     def get(self, make, children, attr):
         """Return the items, as made by ``make(attr)`` if they are not up to date."""
-        # Counted before: other threads read as well, and what changes meanwhile may not be in what is made.
-        changes = self._changes
+        # Read before: other threads read as well, and what changes meanwhile may not be in what is made.
+        changes, latest = self._changes, tracked_items.latest_change
+        items, states, made_for, made_at = self._made
+        if made_at is latest and made_for == changes and len(states) == len(children):
+            return items
         # Children tell of changes.  To look as well is for the sake of those who add items by hand.
-        sizes = [(name, id(child), len(getattr(child, attr))) for name, child in dict.items(children)]
-        made = self._made
-        if made[1:] != (sizes, changes):
-            made = self._made = make(attr), sizes, changes
-        return made[0]
+        each = [(name, child, getattr(child, attr)) for name, child in dict.items(dict(children))]
+        new_states = [(name, id(child), tracked_items.state_of(of_child)) for name, child, of_child in each]
+        if made_for != changes or states != new_states:
+            items = make(attr)
+        # Children of other kinds may have plain dictionaries, which have to be looked at each time.
+        if not all([isinstance(of_child, tracked_items.TrackedItems) for _, _, of_child in each]):
+            latest = None
+        self._made = items, new_states, changes, latest
+        return items
 
 
 class ContainerItems(object):
@@ -74,7 +83,7 @@ class ContainerItems(object):
         return self._aggregate("sensor")
 
     def _aggregate(self, attr):
-        return self._aggregates[attr].get(self._create_attrdict_from_children, dict(self._children), attr)
+        return self._aggregates[attr].get(self._create_attrdict_from_children, self._children, attr)
 
     def _create_attrdict_from_children(self, attr):
         """Return an AttrDict of the items in the attribute `attr` of all children."""

@@ -6,7 +6,6 @@ first in the alphabet is shown, whichever came first from the device, and the ot
 
 from __future__ import absolute_import, division, print_function
 
-from katcp.attrdict import DefaultAttrDict
 from katcp.compat import ensure_native_str, is_bytes, is_text
 from katcp.log_records import record_text
 from katcp.resource_names import escape_name
@@ -22,13 +21,6 @@ def _normalise_request_name_set(reqs):
     if is_bytes(reqs) or is_text(reqs):
         reqs = (reqs,)
     return set(identifier_of(name) for name in reqs)
-
-
-class MadeUpItems(DefaultAttrDict):
-    """A DefaultAttrDict that does not keep what its factory makes: asking for an item leaves no trace."""
-
-    def __missing__(self, key):
-        return self.default_factory()
 
 
 class Exposure(object):

@@ -9,8 +9,8 @@ from tornado import gen
 from katcp import compat
 from katcp.attrdict import AttrDict
 from katcp.linked_futures import wait_loop
+from katcp.resource_client import tracked_items
 from katcp.resource_client.client_resource import new_dummy_request
-from katcp.resource_client.exposure import MadeUpItems
 from katcp.resource_client.futures import eager_coroutine, wait_coroutine
 from katcp.waiting import until_some
 
@@ -149,8 +149,10 @@ class ClientGroup(object):
         self.clients = tuple(clients)
         self._clients_dirty = True
         self._req = None
-        # The requests of the clients that `_req` was made from.
+        # What `_req` was made from: the requests of the clients; the clients, and the latest change of items
+        # anywhere, or None if that does not tell.
         self._known_requests = None
+        self._known_at = None, None
 
     def __iter__(self):
         return iter(self.clients)
@@ -184,17 +186,26 @@ class ClientGroup(object):
 
         It is the same object until the requests of a client change.
         """
+        clients, latest = self.clients, tracked_items.latest_change
+        known_clients, known_at = self._known_at
+        if known_at is latest and known_clients is clients and not self._clients_dirty:
+            return self._req
         # Groups need not belong to a container that tells them of changes.
-        known_requests = [list(dict.items(client.req)) for client in self.clients]
-        if self._clients_dirty or known_requests != self._known_requests:
-            self._clients_dirty = False
+        is_dirty, self._clients_dirty = self._clients_dirty, False
+        each = [client.req for client in clients]
+        known_requests = [list(dict.items(requests)) for requests in each]
+        if is_dirty or known_requests != self._known_requests:
             self._known_requests = known_requests
             self._req = self._new_req()
+        # Clients of other kinds may have plain dictionaries, which have to be looked at each time.
+        if not all([isinstance(requests, tracked_items.TrackedItems) for requests in each]):
+            latest = None
+        self._known_at = clients, latest
         return self._req
 
     def _new_req(self):
         if any(getattr(client, "dummy_unknown_requests", False) for client in self.clients):
-            req = MadeUpItems(self._new_dummy_request)
+            req = tracked_items.MadeUpItems(self._new_dummy_request)
         else:
             req = AttrDict()
         for items in self._known_requests:
