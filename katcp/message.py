@@ -125,7 +125,8 @@ class Message(object):
     name : str
     mid : bytes or None
     arguments : list of bytes
-        Unescaped. All four may be assigned and changed; they are not checked again.
+        Unescaped. All four may be assigned and changed; they are not checked again. Arguments and
+        ids that are not bytes are sent as the constructor would have formatted them.
 
     Raises
     ------
@@ -253,12 +254,18 @@ class Message(object):
         except KeyError:
             head = self.TYPE_SYMBOLS[self.mtype] + self.name.encode("ascii")
             head, head_to_mid = head + b"\x1b", head + b"["
-        if self.mid is not None:
-            head = head_to_mid + self.mid + b"]\x1b"
         arguments = self.arguments
-        if not arguments:
-            return head[:-1]
-        line = head + b"\x1b".join(arguments)
+        try:
+            if self.mid is not None:
+                head = head_to_mid + self.mid + b"]\x1b"
+            if not arguments and type(head) is bytes:
+                return head[:-1]
+            line = head + b"\x1b".join(arguments)
+        except (TypeError, UnicodeDecodeError):
+            return self._with_bytes().__bytes__()
+        if type(line) is not bytes:
+            # Python 2 makes text of bytes and text.
+            return self._with_bytes().__bytes__()
         if line.count(b"\x1b") != len(arguments) or b"" in arguments:
             return head[:-1] + b" " + b" ".join([_escape(arg) if arg else b"\\@" for arg in arguments])
         # The same for all arguments at once, which ESC separates, since none of them contains it.
@@ -276,15 +283,17 @@ class Message(object):
             line = line.replace(b"\0", b"\\0")
         return line.replace(b"\x1b", b" ")
 
+    def _with_bytes(self):
+        """Return a message with bytes where this one has something else, which users have put there."""
+        raw_mid = None if self.mid is None else _mid_to_bytes(self.mid)
+        return self._trusted(self.mtype, self.name, format_arguments(self.arguments), raw_mid)
+
     def __str__(self):
         """The line that is sent, without terminator, as a native string.
 
-        Raises
-        ------
-        UnicodeDecodeError
-            If an argument is not UTF-8 (Python 3 only); :meth:`log_text` never raises.
+        On Python 3, bytes that are not UTF-8 are shown as ``\\xNN``.
         """
-        return ensure_native_str(self.__bytes__())
+        return lossy_str(self.__bytes__())
 
     def __repr__(self):
         shown = []
@@ -316,6 +325,8 @@ class Message(object):
         try:
             shown, length = [], 0
             for arg in self.arguments:
+                if not is_bytes(arg):
+                    arg = format_arguments((arg,))[0]
                 shown.append(arg[:limit])
                 length += len(arg) + 1
                 if length > limit:
@@ -327,6 +338,24 @@ class Message(object):
         except Exception:
             # Attributes can be set to anything.
             return object.__repr__(self)
+
+    def __getstate__(self):
+        # Python itself copies and pickles slots with protocol 2 and above only. This is the state that
+        # it makes then, so that pickles of other versions can be read.
+        slots = {}
+        for cls in type(self).__mro__:
+            names = cls.__dict__.get("__slots__", ())
+            for name in (names,) if isinstance(names, str) else names:
+                if name not in ("__dict__", "__weakref__") and hasattr(self, name):
+                    slots[name] = getattr(self, name)
+        return getattr(self, "__dict__", None), slots
+
+    def __setstate__(self, state):
+        attributes, slots = state
+        for name, value in slots.items():
+            setattr(self, name, value)
+        if attributes:
+            self.__dict__.update(attributes)
 
     def __eq__(self, other):
         if not isinstance(other, Message):

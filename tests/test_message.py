@@ -162,6 +162,12 @@ class OwnMessage(Message):
     """A subclass that changes nothing."""
 
 
+class MessageWithMore(Message):
+    """A subclass with attributes of its own."""
+
+    __slots__ = ("slot", "empty_slot", "__dict__")
+
+
 class TestSerialisation(unittest.TestCase):
     def test_all_types_of_arguments(self):
         msg = Message.request("hello", u"caf\xe9", b"_bin ary\xff\x00\n\r\t\\\x1b", 123, 4.5, True, False, "")
@@ -204,20 +210,40 @@ class TestSerialisation(unittest.TestCase):
             self.assertEqual(str(Message.request("foo", b"\xff")), b"?foo \xff")
         else:
             self.assertEqual(str(msg), u"?foo caf\xe9\\_a")
-            with self.assertRaises(UnicodeDecodeError):
-                str(Message.request("foo", b"\xff"))
+            self.assertEqual(str(Message.request("foo", b"caf\xc3\xa9 \xff\xfe")),
+                             u"?foo caf\xe9\\_\\xff\\xfe")
+            self.assertEqual("%s" % Message.request("foo", b"\xff"), "?foo \\xff")
 
-    def test_text_put_into_a_message(self):
-        if is_bytes("native"):
-            return
+    def check_line(self, msg, line):
+        self.assertEqual(msg.__bytes__(), line)
+        self.assertIs(type(msg.__bytes__()), bytes)
+        self.assertEqual(str(msg), line if is_bytes("native") else line.decode("utf-8"))
+        self.assertEqual(msg.log_text(), str(msg))
+
+    def test_arguments_that_users_put_into_a_message(self):
         msg = Message.request("foo")
-        msg.arguments.append(u"a")
-        with self.assertRaises(TypeError):
-            bytes(msg)
-        msg = Message.request("foo")
-        msg.mid = u"1"
-        with self.assertRaises(TypeError):
-            bytes(msg)
+        msg.arguments.append(u"a b")
+        self.check_line(msg, b"?foo a\\_b")
+        msg.arguments += [u"caf\xe9", b"caf\xc3\xa9", u"", "native", 5, 0.5, True, None]
+        self.check_line(msg, b"?foo a\\_b caf\xc3\xa9 caf\xc3\xa9 \\@ native 5 0.5 1 None")
+        msg.mid = u"12"
+        self.check_line(msg, b"?foo[12] a\\_b caf\xc3\xa9 caf\xc3\xa9 \\@ native 5 0.5 1 None")
+        # The message stays as it is.
+        self.assertEqual(msg.arguments[0], u"a b")
+        msg.arguments = [u"\x1b"]
+        self.check_line(msg, b"?foo[12] \\e")
+
+    def test_ids_that_users_put_into_a_message(self):
+        for mid in (1, u"1", "1", b"1"):
+            for arguments, line in (([], b"!foo[1]"), ([b"a"], b"!foo[1] a"), ([u"\xe9"], b"!foo[1] \xc3\xa9")):
+                msg = Message.reply("foo")
+                msg.mid = mid
+                msg.arguments = arguments
+                self.check_line(msg, line)
+        for mid in (-1, 1.5, u"\xb2", object(), [1]):
+            msg.mid = mid
+            with self.assertRaises(KatcpSyntaxError):
+                msg.__bytes__()
 
     def test_repr(self):
         self.assertEqual(repr(Message.request("a")), "<Message request a >")
@@ -265,8 +291,8 @@ class TestSerialisation(unittest.TestCase):
 
     def test_log_text_never_raises(self):
         msg = Message.request("a")
-        for attribute, value in (("arguments", [None]), ("arguments", None), ("mid", object()), ("mtype", 9),
-                                 ("name", u"caf\xe9"), ("name", None)):
+        for attribute, value in (("arguments", [Unprintable()]), ("arguments", None), ("mid", object()),
+                                 ("mtype", 9), ("name", u"caf\xe9"), ("name", None)):
             odd = msg.copy()
             setattr(odd, attribute, value)
             self.assertIn("Message object", odd.log_text())
@@ -315,12 +341,31 @@ class TestComparisonAndCopies(unittest.TestCase):
         msg = Message.reply("a", 1, mid=1)
         copies = [copy.copy(msg), copy.deepcopy(msg)]
         copies += [pickle.loads(pickle.dumps(msg, protocol))
-                   for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)]
+                   for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
         for duplicate in copies:
             self.assertIs(type(duplicate), Message)
             self.assertEqual(duplicate, msg)
-        with self.assertRaises(Exception):
-            pickle.dumps(msg, 0)
+
+    def test_copies_of_subclasses(self):
+        msg = MessageWithMore.request("a", 1)
+        msg.slot = "in a slot"
+        msg.attribute = "in the dict"
+        copies = [copy.copy(msg), copy.deepcopy(msg)]
+        copies += [pickle.loads(pickle.dumps(msg, protocol))
+                   for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+        for duplicate in copies:
+            self.assertIs(type(duplicate), MessageWithMore)
+            self.assertEqual(duplicate, msg)
+            self.assertEqual((duplicate.slot, duplicate.attribute), ("in a slot", "in the dict"))
+            self.assertFalse(hasattr(duplicate, "empty_slot"))
+
+    def test_pickles_of_katcp_0_9(self):
+        # What its messages are with protocol 2: the state that Python makes of slots.
+        state = (None, {"mtype": Message.REPLY, "name": "a", "mid": b"1", "arguments": [b"1"]})
+        msg = Message.__new__(Message)
+        msg.__setstate__(state)
+        self.assertEqual(msg, Message.reply("a", 1, mid=1))
+        self.assertEqual(msg.__getstate__(), state)
 
     def test_reply_ok(self):
         self.assertIs(Message.reply("a", "ok").reply_ok(), True)
