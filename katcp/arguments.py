@@ -53,6 +53,16 @@ def _is_numpy_bool(arg):
     return kind.__module__ == "numpy" and kind.__name__ in ("bool_", "bool")
 
 
+def scalar_of(value):
+    """Return what an array without dimensions (numpy's) holds; anything else as it is."""
+    if getattr(value, "shape", None) != ():
+        return value
+    try:
+        return value[()]
+    except Exception:
+        return value
+
+
 def _format_unusual(arg):
     """Return the bytes that stand for an argument of a less common type, unescaped."""
     if isinstance(arg, float):
@@ -72,6 +82,9 @@ def _format_unusual(arg):
         return arg.tobytes()
     if _is_numpy_bool(arg):
         return b"1" if arg else b"0"
+    scalar = scalar_of(arg)
+    if type(scalar) is not type(arg):
+        return format_arguments((scalar,))[0]
     text = str(arg)
     return text if is_bytes(text) else encode_utf8_with_error_log(text)
 

@@ -65,4 +65,4 @@ class UnknownSensorError(KATCPSensorError, KeyError):
     """A resource has no sensor of this name, the only argument (a KeyError for the sake of older code)."""
 
     def __str__(self):
-        return "There is no sensor %r" % self.args
+        return "There is no sensor %s" % ", ".join([repr(name) for name in self.args])

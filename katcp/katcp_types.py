@@ -21,7 +21,8 @@ import numbers
 import re
 import struct
 
-from katcp.compat import decode_native, ensure_native_str, is_text, string_types
+from katcp.arguments import scalar_of
+from katcp.compat import decode_native_ascii, ensure_native_str, is_text, string_types
 from katcp.compat.float_text import encode_float
 from katcp.protocol import (DEFAULT_KATCP_MAJOR, MS_TO_SEC_FAC, SEC_TO_MS_FAC,
                             SEC_TS_KATCP_MAJOR)
@@ -229,7 +230,7 @@ class Float(_Ranged):
     def encode(self, value, major):
         """Return the shortest decimal number that reads back as the same float."""
         if type(value) is not float:
-            if not isinstance(value, numbers.Real):
+            if not isinstance(scalar_of(value), numbers.Real):
                 raise ValueError("Could not encode value '%r' as float." % (value,))
             # numpy's numbers, fractions and the like have representations of their own.
             value = float(value)
@@ -275,6 +276,7 @@ class Lru(KatcpType):
 
     def encode(self, value, major):
         """Return ``b"nominal"`` or ``b"error"``."""
+        value = scalar_of(value)
         if value not in self.LRU_VALUES:
             raise ValueError("Lru value must be LRU_NOMINAL or LRU_ERROR.")
         return self.LRU_VALUES[value]
@@ -287,6 +289,14 @@ class Lru(KatcpType):
 
 
 # --- times, addresses, structures ----------------------------------------------------------------
+
+_INFINITIES = (float("inf"), float("-inf"))
+
+
+def _check_finite(seconds):
+    if seconds != seconds or seconds in _INFINITIES:
+        raise ValueError("Timestamp %s cannot be told in milliseconds." % (seconds,))
+
 
 class Timestamp(KatcpType):
     """A time: float seconds in Python, whatever the protocol version.
@@ -302,7 +312,9 @@ class Timestamp(KatcpType):
         """Return the time `value`, anything that ``float`` takes, as seconds or milliseconds."""
         if major >= SEC_TS_KATCP_MAJOR:
             return b"%.6f" % float(value)
-        milliseconds = float(value) * SEC_TO_MS_FAC
+        seconds = float(value)
+        _check_finite(seconds)
+        milliseconds = seconds * SEC_TO_MS_FAC
         nearest = round(milliseconds)
         # Fractions are cut off, except for those that the multiplication itself brought about:
         # 1.001 * 1000 is a little less than 1001.
@@ -321,10 +333,23 @@ class Timestamp(KatcpType):
             seconds *= MS_TO_SEC_FAC
         return seconds
 
+    def check(self, value, major):
+        """Raise ValueError if `value` is NaN or infinite in version 4, which has integers only."""
+        if major < SEC_TS_KATCP_MAJOR:
+            _check_finite(value)
+
 
 class _Now(object):
     def __repr__(self):
         return "TimestampOrNow.NOW"
+
+    def __reduce__(self):
+        # Copies and pickles give the same object, since it is compared by identity.
+        return _get_now, ()
+
+
+def _get_now():
+    return TimestampOrNow.NOW
 
 
 class TimestampOrNow(Timestamp):
@@ -354,12 +379,13 @@ class StrictTimestamp(KatcpType):
 
     def encode(self, value, major):
         """Return the real number `value` as digits, with a point if it is no integer."""
+        value = scalar_of(value)
         if isinstance(value, numbers.Integral):
             return b"%d" % int(value)
         if not isinstance(value, numbers.Real):
             raise ValueError("Could not encode value '%r' as strict timestamp." % (value,))
         value = float(value) + 0.0  # no negative zero
-        if value != value or value in (float("inf"), float("-inf")):
+        if value != value or value in _INFINITIES:
             raise ValueError("Could not encode value '%r' as strict timestamp." % (value,))
         encoded = b"%r" % value
         if b"e" in encoded:
@@ -432,9 +458,7 @@ class Address(KatcpType):
         port = match.group("port") if match else None
         if not match or (port is not None and int(port) > self._MAX_PORT):
             raise ValueError("Could not parse '%s' as an address." % (value,))
-        host = match.group("host")
-        host.decode("ascii")  # anything else could not be sent again
-        return decode_native(host), None if port is None else int(port)
+        return decode_native_ascii(match.group("host")), None if port is None else int(port)
 
 
 class Struct(KatcpType):

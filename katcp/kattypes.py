@@ -327,7 +327,7 @@ def return_reply(*types, **options):
     def decorator(handler):
         if not handler.__name__.startswith(_REQUEST_PREFIX):
             raise ValueError("This decorator can only be used on a katcp request handler (method"
-                             " name should start with 'request_').")
+                             " name should start with 'request_'). Its name is %r." % (handler.__name__,))
         reply = _ReplyMaker(convert_method_name(_REQUEST_PREFIX, handler.__name__), types, major)
 
         @wraps(handler)

@@ -318,6 +318,16 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         return self._sensor.type
 
     @property
+    def nominal_range(self):
+        """Range of values whose status is nominal, as the device has it; see `katcp.Sensor.nominal_range`."""
+        return self._sensor.nominal_range
+
+    @property
+    def warn_range(self):
+        """Range of values of which none is an error, as the device has it; see `katcp.Sensor.warn_range`."""
+        return self._sensor.warn_range
+
+    @property
     def reading(self):
         """The last `KATCPSensorReading`."""
         return self._reading

@@ -13,11 +13,13 @@ from __future__ import absolute_import, division, print_function
 import collections
 import functools
 import logging
+import sys
 
 import tornado.ioloop
 
 from katcp.compat import add_callback_if_open, get_thread_ident, is_bytes, is_text, lossy_str
 from katcp.log_records import record_text
+from katcp.unreadable_sensors import log_unreadable, reading_in_place
 
 log = logging.getLogger("katcp.sampling")
 
@@ -262,7 +264,7 @@ class SampleStrategy(object):
         """Report the sensor's reading, as far as the strategy wants it reported, and observe the sensor.
 
         Updates made while this runs are reported after it.  A sensor that cannot be read is observed
-        all the same; its error is logged.
+        all the same; its status is reported as unknown.
 
         Raises
         ------
@@ -277,13 +279,12 @@ class SampleStrategy(object):
         reading = self._read_sensor()
         sensor.attach(self)
         try:
-            if reading is not None:
-                stored = getattr(sensor, "_current_reading", None)
-                if stored is not stored_before:
-                    reading = stored
-                # With this, updates of other threads wait for their turn, which is after this one.
-                self._newest_reading = reading
-                self.update(sensor, reading)
+            stored = getattr(sensor, "_current_reading", None)
+            if stored is not stored_before:
+                reading = stored
+            # With this, updates of other threads wait for their turn, which is after this one.
+            self._newest_reading = reading
+            self.update(sensor, reading)
         except Exception:
             sensor.detach(self)
             raise
@@ -314,7 +315,8 @@ class SampleStrategy(object):
         Parameters
         ----------
         reading : katcp.core.Reading
-            Timestamp (in seconds), status (a constant of `Sensor`) and value.
+            Timestamp (in seconds), status (a constant of `Sensor`) and value; None as value of a sensor
+            that cannot be read.
         """
         try:
             self._inform_callback(self._sensor, reading)
@@ -323,12 +325,12 @@ class SampleStrategy(object):
                                       reading, self._sensor.name, self._sensor.type))
 
     def _read_sensor(self):
-        """Return the sensor's reading; None, with the error in the log, if it cannot be read."""
+        """Return the sensor's reading; if it cannot be read, one with status unknown and no value."""
         try:
             return self._sensor.read()
-        except Exception:
-            log.exception(record_text("Could not read sensor %r for sampling", self._sensor.name))
-            return None
+        except Exception as error:
+            log_unreadable(log, self._sensor, error, exc_info=sys.exc_info())
+            return reading_in_place()
 
     def _queue_foreign_update(self, update, sensor, reading):
         """Have ``update(self, sensor, reading)`` called in the loop's thread; called in any other."""

@@ -131,10 +131,18 @@ def _positive(convert, param, complaint):
     return number
 
 
+def _finite(convert, param, complaint):
+    """Return ``convert(param)`` if that is finite."""
+    number = _number(convert, param)
+    if not -_INFINITY < number < _INFINITY:
+        raise ValueError(complaint)
+    return number
+
+
 def _differs(value, other):
-    """Whether two sensor values are different; NaN is like itself here."""
+    """Whether two sensor values are different, as NaN is from itself."""
     try:
-        return value != other and (value == value or other == other)
+        return bool(value != other)
     except Exception:
         # Values that know no equality, such as arrays.
         return True
@@ -143,10 +151,13 @@ def _differs(value, other):
 def _differs_by_more(value, other, difference):
     """Whether two sensor values are more than `difference` apart.
 
-    Where there is no difference to speak of (None, NaN), different values are.
+    Where there is no difference to speak of (None, NaN), different values are; NaN is like itself then.
     """
     try:
-        if abs(value - other) <= difference:
+        apart = abs(value - other)
+        if apart == apart:
+            return bool(apart > difference)
+        if value != value and other != other:
             return False
     except Exception:
         pass
@@ -227,9 +238,7 @@ class SamplePeriod(SampleStrategy):
         self.next_timeout_handle = None
         if not self._is_running():
             return
-        reading = self._read_sensor()
-        if reading is not None:
-            self.inform(reading)
+        self.inform(self._read_sensor())
         now = self.ioloop.time()
         spacing = max(self._period, MIN_TIMER_SPACING)
         self.next_time += spacing
@@ -383,10 +392,7 @@ class SampleEventRate(SampleStrategy):
             return
         reading = self._read_sensor()
         now = self.ioloop.time()
-        if reading is None:
-            self._not_before = now + max(self._shortest_period, MIN_TIMER_SPACING)
-            self._defer(now)
-        elif now >= self._not_before:
+        if now >= self._not_before:
             self.inform(reading)
         elif self._sensor_changed(reading):
             # There was another report in the meantime, or the clock has been set back.
@@ -404,10 +410,8 @@ class SampleEventRate(SampleStrategy):
         spacing = max(self._longest_period, MIN_TIMER_SPACING)
         if now >= self._not_after:
             reading = self._read_sensor()
-            if reading is None:
-                self._not_after = now + spacing
             # Reading a sensor may set it, and so have made the report already.
-            elif now >= self._not_after:
+            if now >= self._not_after:
                 self.inform(reading)
         elif self._not_after > now + spacing:
             # The clock has been set back since the last report.
@@ -463,16 +467,17 @@ class SampleDifferentialRate(SampleEventRate):
     Parameters
     ----------
     difference : bytes, str or number
-        Changes are updates that change the status, or the value by more than this; positive and
-        finite, and an integer for integer sensors.
+        Changes are updates that change the status, or the value by more than this; finite, and an
+        integer for integer sensors (of other numbers, as opposed to strings, the fraction is cut off).
+        Every update is a change if it is negative.
     shortest_period, longest_period : bytes, str or number
         As in :class:`SampleEventRate`.
     """
 
     # How the difference is read, for each type of sensor.
     _DIFFERENCES = {
-        "integer": (int, "The diff amount must be a positive integer."),
-        "float": (float, "The diff amount must be a positive float."),
+        "integer": (int, "The diff amount must be an integer."),
+        "float": (float, "The diff amount must be a finite float."),
     }
 
     def __init__(self, inform_callback, sensor, *params, **kwargs):
@@ -484,7 +489,7 @@ class SampleDifferentialRate(SampleEventRate):
             raise ValueError("The differential-rate strategy can only be defined for integer or "
                              "float sensors")
         convert, complaint = self._DIFFERENCES[sensor.stype]
-        self.difference = _positive(convert, params[0], complaint)
+        self.difference = _finite(convert, params[0], complaint)
         self._last_reading_sent = (None, None, 1e99)
 
     def _sensor_changed(self, reading):

@@ -57,8 +57,18 @@ def _shared_type(kattype):
     shared = _shared_types.get(kattype)
     if shared is None:
         instance = kattype()
-        shared = _shared_types.setdefault(kattype, (instance, instance.pack, instance.unpack))
+        shared = _shared_types.setdefault(kattype, (instance, instance.pack, _parser_of(instance)))
     return shared
+
+
+def _parser_of(kattype):
+    # What others report is taken as it is: `check` is for those who set something. (The types that have
+    # methods of their own are users'.)
+    return kattype.decode if type(kattype) is Timestamp else kattype.unpack
+
+
+# The statuses in which a value means nothing (table 8 of the specification).
+_WITHOUT_VALUE = (0, 4, 5, 6)
 
 
 class Sensor(object):
@@ -78,7 +88,8 @@ class Sensor(object):
         Units of the value. Not for timestamps: the protocol's version decides on their units.
     params : list, optional
         For a discrete sensor the list of allowed values, required. For integer and float sensors
-        optionally ``[minimum, maximum]``, which is passed on to clients and enforced nowhere.
+        optionally ``[nominal minimum, nominal maximum]``, or those two and ``warning minimum, warning
+        maximum``: passed on to clients and enforced nowhere, but see `status_of`.
     default : object, optional
         The initial value; without it a value that suits the type.
     initial_status : int, optional
@@ -104,6 +115,10 @@ class Sensor(object):
     -----
     Any thread may read or set a sensor: a reading is replaced as a whole. Observers are told in
     the thread that set it.
+
+    In the statuses of `STATUSES_WITHOUT_VALUE` a value means nothing (section 7 of the
+    specification), and may be None. Clients are then sent the last one that could be sent, or the
+    initial one.
 
     Subclasses may override `read` (sensors that are polled) and `set`: `value`, `status` and
     `read_formatted` go through `read`, `set_value` and `set_formatted` through `set`, and `set`
@@ -144,6 +159,7 @@ class Sensor(object):
         UNREACHABLE: "unreachable",
         INACTIVE: "inactive",
     }
+    STATUSES_WITHOUT_VALUE = frozenset(_WITHOUT_VALUE)
     STATUSES_RAW = dict((status, text.encode("ascii")) for status, text in STATUSES.items())
     STATUS_NAMES = dict((text, status) for status, text in STATUSES.items())
     STATUS_NAMES_RAW = dict((text, status) for status, text in STATUSES_RAW.items())
@@ -179,23 +195,48 @@ class Sensor(object):
             if not self.params:
                 raise DiscreteParamsError(
                     "Discrete sensor {!r} needs params, the list of its values".format(self.name))
-            self._kattype = kattype(self.params)
-            self._formatter, self._parser = self._kattype.pack, self._kattype.unpack
             default_value = self.params[0]
-        else:
-            self._kattype, self._formatter, self._parser = _shared_type(kattype)
-            if sensor_type in (self.INTEGER, self.FLOAT) and len(self.params) == 2:
-                if not self.params[0] <= default_value <= self.params[1]:
-                    default_value = self.params[0]
+        elif sensor_type in (self.INTEGER, self.FLOAT) and len(self.params) == 2:
+            if not self.params[0] <= default_value <= self.params[1]:
+                default_value = self.params[0]
+        self._use_type()
         self.formatted_params = [self._formatter(param, True) for param in self.params]
 
         self._current_reading = Reading(
             time.time(),
             initial_status if initial_status is not None else self.UNKNOWN,
             default if default is not None else default_value)
+        # What is sent where a reading has no value: the last value that could be.
+        self._last_value = self._current_reading.value
+        # Whether it has been logged that the sensor cannot be reported; see `katcp.unreadable_sensors`.
+        self._is_unreadable = False
         # The last formatted reading, which all clients that are told of an update share: reading,
         # major version, result. One tuple, so that threads see all of it or nothing.
         self._last_formatted = (None, None, None)
+
+    def _use_type(self):
+        kattype = self.SENSOR_TYPES[self._sensor_type][0]
+        if self._sensor_type == self.DISCRETE:
+            self._kattype = kattype(self.params)
+            self._formatter, self._parser = self._kattype.pack, self._kattype.unpack
+        else:
+            self._kattype, self._formatter, self._parser = _shared_type(kattype)
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        # Python 2 cannot pickle methods; those that somebody has put there instead are kept.
+        if state["_formatter"] == self._kattype.pack:
+            del state["_formatter"]
+        if state["_parser"] in (self._kattype.unpack, self._kattype.decode):
+            del state["_parser"]
+        del state["_kattype"]
+        state["_last_formatted"] = (None, None, None)
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._use_type()
+        self.__dict__.update(state)
 
     @classmethod
     def integer(cls, name, description=None, unit='', params=None, default=None,
@@ -283,18 +324,39 @@ class Sensor(object):
         KeyError
             If the status is none of the status constants.
         ValueError, TypeError
-            If the value does not suit the type of the sensor.
+            If the value does not suit the type of the sensor. In the statuses of
+            `STATUSES_WITHOUT_VALUE` the last one that does takes its place.
         """
         last = self._last_formatted
         if last[0] is reading and last[1] == major:
             return last[2]
         timestamp, status, value = reading
+        try:
+            formatted_value = self._formatter(value, True, major)
+        except Exception:
+            if status not in _WITHOUT_VALUE:
+                raise
+            return (self.TIMESTAMP_TYPE.encode(timestamp, major), self.STATUSES_RAW[status],
+                    self._value_in_place(major))
         formatted = (self.TIMESTAMP_TYPE.encode(timestamp, major),
                      self.STATUSES_RAW[status],
-                     self._formatter(value, True, major))
+                     formatted_value)
         if type(reading) is Reading and type(value) in _IMMUTABLE_TYPES:
             self._last_formatted = (reading, major, formatted)
+        self._is_unreadable = False
         return formatted
+
+    def _value_in_place(self, major):
+        """Return the message argument for a reading that has no value."""
+        _, last_major, last_formatted = self._last_formatted
+        if last_major == major:
+            return last_formatted[2]
+        try:
+            return self._formatter(self._last_value, True, major)
+        except Exception:
+            default_value = self.params[0] if self._sensor_type == self.DISCRETE else (
+                self.SENSOR_TYPES[self._sensor_type][1])
+            return self._formatter(default_value, True, major)
 
     # --- setting ---
 
@@ -308,12 +370,25 @@ class Sensor(object):
         status : int
             One of the status constants.
         value : object
-            Of the type that belongs to the sensor.
+            Of the type that belongs to the sensor; None if the status says that there is none.
         """
+        if status != 1 and status in _WITHOUT_VALUE:
+            self._keep_last_value()
         # Half the time of calling the class; it matters in devices with many sensors.
         reading = _new_tuple(Reading, (timestamp, status, value))
         self._current_reading = reading
         self.notify(reading)
+
+    def _keep_last_value(self):
+        value = self._current_reading[2]
+        if value is not None:
+            try:
+                self._formatter(value, True)
+            except Exception:
+                return
+            self._last_value = value
+            # It may be older.
+            self._last_formatted = (None, None, None)
 
     def set_value(self, value, status=NOMINAL, timestamp=None, major=DEFAULT_KATCP_MAJOR):
         """Set the value, by default with status nominal and the current time.
@@ -321,9 +396,9 @@ class Sensor(object):
         Parameters
         ----------
         value : object
-            Of the type that belongs to the sensor.
-        status : int
-            One of the status constants.
+            Of the type that belongs to the sensor; None if the status says that there is none.
+        status : int or None
+            One of the status constants; None for `status_of` the value.
         timestamp : float, optional
             Seconds since the epoch; the current time if None.
         major : int
@@ -334,7 +409,10 @@ class Sensor(object):
         ValueError
             If the sensor is discrete and `value` is not one of its values.
         """
-        self._kattype.check(value, major)
+        if status is None:
+            status = self.status_of(value)
+        if value is not None or status not in _WITHOUT_VALUE:
+            self._kattype.check(value, major)
         if type(value) is not str and self._sensor_type == self.DISCRETE:
             value = native_where_possible(value)
         self.set(time.time() if timestamp is None else timestamp, status, value)
@@ -352,7 +430,8 @@ class Sensor(object):
         Raises
         ------
         ValueError
-            If timestamp or value cannot be read.
+            If timestamp or value cannot be read. In the statuses of `STATUSES_WITHOUT_VALUE` a value
+            that cannot be read is None.
         KeyError
             If there is no such status.
 
@@ -362,8 +441,53 @@ class Sensor(object):
         """
         timestamp = self.TIMESTAMP_TYPE.decode(raw_timestamp, major)
         status = self.STATUS_NAMES_RAW[raw_status]
-        value = self.parse_value(raw_value, major)
+        try:
+            value = self.parse_value(raw_value, major)
+        except ValueError:
+            if status not in _WITHOUT_VALUE:
+                raise
+            value = None
         self.set(timestamp, status, value)
+
+    # --- ranges ---
+
+    @property
+    def nominal_range(self):
+        """Range of values whose status is nominal: ``(minimum, maximum)``, inclusive, or None."""
+        return self._range(0)
+
+    @property
+    def warn_range(self):
+        """Range of values of which none is an error: ``(minimum, maximum)``, inclusive, or None."""
+        return self._range(2)
+
+    def _range(self, start):
+        if self._sensor_type not in (self.INTEGER, self.FLOAT) or len(self.params) not in (2, 4):
+            return None
+        return tuple(self.params[start:start + 2]) or None
+
+    def status_of(self, value):
+        """Return the status that a value has by the ranges of the sensor (specification, section 7).
+
+        Parameters
+        ----------
+        value : object
+            Of the type that belongs to the sensor.
+
+        Returns
+        -------
+        int
+            `NOMINAL` within the nominal range and where there is none; outside it `WARN` within the
+            warning range and where there is none; outside both `ERROR`. For None, `UNKNOWN`.
+        """
+        if value is None:
+            return self.UNKNOWN
+        nominal, warn = self.nominal_range, self.warn_range
+        if nominal is None or nominal[0] <= value <= nominal[1]:
+            return self.NOMINAL
+        if warn is None or warn[0] <= value <= warn[1]:
+            return self.WARN
+        return self.ERROR
 
     def parse_value(self, s_value, katcp_major=DEFAULT_KATCP_MAJOR):
         """Return the value that a message argument stands for.
@@ -399,7 +523,7 @@ class Sensor(object):
         if kattype.check_is_idle():
             return kattype.decode
         if self._sensor_type != self.DISCRETE:
-            return kattype.unpack
+            return _parser_of(kattype)
         find = dict(zip(self.formatted_params, self.params)).get
 
         def parse(s_value, katcp_major):

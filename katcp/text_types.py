@@ -4,6 +4,7 @@ from __future__ import absolute_import, division, print_function
 
 import re
 
+from katcp.arguments import scalar_of
 from katcp.compat import (decode_native, ensure_native_str, is_bytes, is_text, string_types,
                           text_type)
 from katcp.katcp_types import KatcpType, plain_bytes
@@ -12,12 +13,27 @@ from katcp.protocol import DEFAULT_KATCP_MAJOR
 
 def native_where_possible(value):
     """Return any string as a native one where possible, everything else as it is."""
-    if type(value) is str or not isinstance(value, string_types):
+    if type(value) is str:
         return value
+    if not isinstance(value, string_types):
+        value = scalar_of(value)
+        if not isinstance(value, string_types):
+            return value
     try:
         return ensure_native_str(value)
     except UnicodeDecodeError:
         return value
+
+
+def _text_where_possible(value):
+    """Return any string as text where possible, everything else as it is."""
+    value = scalar_of(value)
+    if is_bytes(value):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return value
 
 
 def _lower(value):
@@ -34,7 +50,9 @@ class Str(KatcpType):
         if type(value) is bytes:
             return value
         if not isinstance(value, string_types):
-            value = str(value)
+            value = scalar_of(value)
+            if not isinstance(value, string_types):
+                value = str(value)
         if is_text(value):
             # Subclasses of text may return something else than plain bytes from their encode().
             return text_type.encode(value, "utf-8")
@@ -154,6 +172,8 @@ class Regex(Str):
     Parameters
     ----------
     regex : str or compiled regular expression
+        On Python 2, one of text (unicode) is matched with the characters of a value, one of bytes
+        with its bytes; both kinds of strings are values.
     **kwargs
         As for `KatcpType`.
     """
@@ -165,19 +185,33 @@ class Regex(Str):
     def __init__(self, regex, **kwargs):
         super(Regex, self).__init__(**kwargs)
         if not hasattr(regex, "pattern"):
-            regex = re.compile(native_where_possible(regex))
+            regex = re.compile(regex if is_text(regex) else native_where_possible(regex))
         elif is_bytes(regex.pattern) and type(regex.pattern) is not str:
             # Values are native strings, for which there is no locale-dependent matching.
             regex = re.compile(ensure_native_str(regex.pattern), regex.flags & ~re.L)
+        self._use(regex)
+        self._flags = ",".join(letter for letter, flag in self._re_flags if regex.flags & flag)
+
+    def _use(self, regex):
         self._compiled = regex
         self._pattern = regex.pattern
-        self._flags = ",".join(letter for letter, flag in self._re_flags if regex.flags & flag)
+        # To the kind of string that the expression is for.
+        self._convert = _text_where_possible if is_text(regex.pattern) else native_where_possible
+
+    def __getstate__(self):
+        # Before Python 3.7, compiled expressions cannot be copied deeply.
+        state = self.__dict__.copy()
+        del state["_compiled"], state["_convert"]
+        return state, self._compiled.flags
+
+    def __setstate__(self, state):
+        attributes, flags = state
+        self.__dict__.update(attributes)
+        self._use(re.compile(self._pattern, flags))
 
     def check(self, value, major):
         """Raise ValueError if `value` does not begin with a match."""
-        if is_bytes(value):
-            value = native_where_possible(value)
-        if not self._compiled.match(value):
+        if not self._compiled.match(self._convert(value)):
             raise ValueError("Value '%s' does not match regex '%s' with flags '%s'."
                              % (native_where_possible(value), native_where_possible(self._pattern),
                                 self._flags))

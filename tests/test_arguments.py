@@ -8,6 +8,7 @@ import unittest
 from katcp.arguments import encode_utf8_with_error_log
 from katcp.compat import is_bytes
 from katcp.message import Message
+from tests.support.arrays import zero_dimensional
 from tests.support.logs import LogRecorder
 
 
@@ -128,6 +129,26 @@ class TestFormatArgument(unittest.TestCase):
         self.check(Something(), b"some thing")
         self.check(decimal.Decimal("1.10"), b"1.10")
         self.check([1, 2], b"[1, 2]")
+
+    def test_arrays_without_dimensions(self):
+        for scalar, expected in ((5, b"5"), (2.5, b"2.5"), (True, b"1"), (False, b"0"), (b"raw", b"raw"),
+                                 (u"caf\xe9", b"caf\xc3\xa9")):
+            for array in zero_dimensional(scalar):
+                self.check(array, expected)
+
+    def test_what_only_looks_like_an_array(self):
+        class Odd(object):
+            shape = ()
+
+            def __str__(self):
+                return "odd"
+
+        class Scalar(Odd):
+            def __getitem__(self, key):
+                return self
+
+        self.check(Odd(), b"odd")
+        self.check(Scalar(), b"odd")
 
     def test_lone_surrogates(self):
         class Something(object):

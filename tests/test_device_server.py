@@ -21,6 +21,7 @@ from katcp.sensor import Sensor
 from katcp.server import AsyncDeviceServer, ClientConnection, DeviceServer
 from tests.support import mock
 from tests.support.devices import Device4, Device5, Device51, ServerTests, in_all_modes
+from tests.support.logs import LogRecorder
 from tests.support.raw_client import RawClient
 from tests.support.sampling import in_thread
 
@@ -103,6 +104,21 @@ class TestConstruction(unittest.TestCase):
 
 
 class TestSensors(unittest.TestCase):
+    def test_names(self):
+        server = Device5("", 0)
+        with LogRecorder() as log:
+            for name in "a", "A.b-c_9", "-", "9":
+                server.add_sensor(Sensor.integer(name))
+        self.assertEqual(log.messages, [])
+        for name in "", "a b", "a/b", "a,b", "a\n", u"\xe9", "a:b":
+            sensor = Sensor.integer(name)
+            with LogRecorder() as log:
+                server.add_sensor(sensor)
+            self.assertEqual([(record.levelname, record.msg, record.args) for record in log.records], [
+                ("WARNING", "Sensor name %r has other characters than a-z A-Z 0-9 . - _"
+                 % (sensor.name,), ())])
+            self.assertIs(server.get_sensor(sensor.name), sensor)
+
     def test_table(self):
         server = Device5("", 0)
         self.assertEqual(sorted(sensor.name for sensor in server.get_sensors()),

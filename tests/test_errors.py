@@ -22,6 +22,11 @@ class TestErrors(unittest.TestCase):
         for error, base in self.BASES.items():
             self.assertEqual(error.__bases__, (base,))
 
+    def test_unknown_sensors(self):
+        for args, text in ((("a.b",), "There is no sensor 'a.b'"), (("a", 1), "There is no sensor 'a', 1"),
+                           ((), "There is no sensor ")):
+            self.assertEqual(str(errors.UnknownSensorError(*args)), text)
+
     def test_arguments(self):
         for error in self.BASES:
             self.assertEqual(error().args, ())
@@ -30,6 +35,7 @@ class TestErrors(unittest.TestCase):
 
     def test_pickle(self):
         for error in self.BASES:
-            copy = pickle.loads(pickle.dumps(error("text"), 2))
-            self.assertIs(type(copy), error)
-            self.assertEqual(copy.args, ("text",))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+                copy = pickle.loads(pickle.dumps(error("text"), protocol))
+                self.assertIs(type(copy), error)
+                self.assertEqual(copy.args, ("text",))

@@ -42,6 +42,15 @@ class TestLookup(InspectingTestCase):
         self.assertEqual(len(self.device.asked), 2)
 
     @timewarp_test
+    def test_ranges_of_sensors(self):
+        self.device.sensors[b"a.float"] = (b"A Float.", b"m", b"float", b"0", b"1.5", b"-1", b"2.5")
+        client = yield self.synced_client()
+        sensor = yield client.future_get_sensor("a.float")
+        self.assertEqual((sensor.nominal_range, sensor.warn_range), ((0.0, 1.5), (-1.0, 2.5)))
+        sensor = yield client.future_get_sensor("an.int")
+        self.assertEqual((sensor.nominal_range, sensor.warn_range), ((-5, 5), None))
+
+    @timewarp_test
     def test_requests(self):
         client = yield self.synced_client()
         request = yield client.future_get_request("help")

@@ -3,8 +3,10 @@
 
 from __future__ import absolute_import, division, print_function, unicode_literals
 
+import copy
 import decimal
 import fractions
+import pickle
 import re
 import unittest
 
@@ -12,6 +14,7 @@ from katcp.compat import ensure_native_str
 from katcp.katcp_types import (Address, Bool, Float, Int, KatcpType, Lru, StrictTimestamp, Struct,
                                Timestamp, TimestampOrNow)
 from katcp.text_types import Discrete, DiscreteMulti, Regex, Str
+from tests.support.arrays import zero_dimensional
 
 NATIVE = type(ensure_native_str("x"))
 NAN = float("nan")
@@ -103,6 +106,60 @@ class TestMissingValues(TypeTestCase):
             Int(nonsense=True)
 
 
+class TestCopies(unittest.TestCase):
+    def copies(self, value):
+        return [copy.copy(value), copy.deepcopy(value)] + [
+            pickle.loads(pickle.dumps(value, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+
+    def test_types(self):
+        for kattype, wire in ((Int(min=1), b"5"), (Float(max=9.5), b"1.5"), (Bool(), b"1"), (Str(), b"a"),
+                              (Discrete(["a", "b"]), b"b"), (DiscreteMulti(["a", "b"]), b"a,b"),
+                              (Lru(), b"error"), (Timestamp(), b"1.5"), (TimestampOrNow(), b"now"),
+                              (StrictTimestamp(), b"1.5"), (Struct(">h"), b"\1\2"), (Address(), b"h:1"),
+                              (Regex("\xe9"), b"\xc3\xa9"), (Regex(re.compile("A", re.I)), b"a")):
+            kattype._default = kattype.unpack(wire)
+            for duplicate in self.copies(kattype):
+                self.assertIs(type(duplicate), type(kattype))
+                self.assertEqual(duplicate.unpack(wire), kattype.unpack(wire))
+                self.assertEqual(duplicate.get_default(), kattype.get_default())
+                self.assertEqual(set(duplicate.__dict__), set(kattype.__dict__))
+
+    def test_copies_refuse_what_the_type_refuses(self):
+        for duplicate in self.copies(Regex(re.compile("a+", re.I))):
+            self.assertEqual(duplicate._pattern, "a+")
+            self.assertEqual(duplicate._flags, Regex(re.compile("a", re.I))._flags)
+            with self.assertRaises(ValueError):
+                duplicate.pack("b")
+
+    def test_now(self):
+        for duplicate in self.copies(TimestampOrNow.NOW):
+            self.assertIs(duplicate, TimestampOrNow.NOW)
+        for duplicate in self.copies(TimestampOrNow(default=TimestampOrNow.NOW)):
+            self.assertEqual(duplicate.pack(None), b"now")
+
+
+class TestArraysWithoutDimensions(unittest.TestCase):
+    def test_values(self):
+        for kattype, scalar, wire in (
+                (Int(), 5, b"5"), (Int(), 5.5, b"5"), (Float(), 5, b"5.0"), (Float(), 2.5, b"2.5"),
+                (Bool(), True, b"1"), (Bool(), 0, b"0"), (Lru(), Lru.LRU_ERROR, b"error"),
+                (Timestamp(), 1.5, b"1.500000"), (StrictTimestamp(), 2, b"2"),
+                (StrictTimestamp(), 2.5, b"2.5"), (Str(), 5, b"5"), (Str(), "caf\xe9", b"caf\xc3\xa9"),
+                (Discrete(["a"]), "a", b"a"), (Discrete(["a"]), b"a", b"a"),
+                (Regex("a"), "ab", b"ab"), (Regex("a"), b"ab", b"ab")):
+            for array in zero_dimensional(scalar):
+                packed = kattype.pack(array)
+                self.assertEqual(packed, wire)
+                self.assertIs(type(packed), bytes)
+
+    def test_refusals(self):
+        for kattype, scalar in ((Float(), "a"), (Lru(), 2), (StrictTimestamp(), NAN), (Discrete(["a"]), "b"),
+                                (Regex("a"), "b"), (Float(), None)):
+            for array in zero_dimensional(scalar):
+                with self.assertRaises(ValueError):
+                    kattype.pack(array)
+
+
 class TestKatcpType(TypeTestCase):
     def test_base_has_no_coding(self):
         with self.assertRaises(AttributeError):
@@ -137,9 +194,10 @@ class TestKatcpType(TypeTestCase):
         self.assertTrue(all(type(cls.name) is NATIVE for cls in (Int, Str, DiscreteMulti)))
 
     def test_only_checks_that_can_fail_are_needed(self):
-        for kattype in (Int(), Float(), Bool(), Str(), Timestamp(), Lru(), Address()):
+        for kattype in (Int(), Float(), Bool(), Str(), Lru(), Address()):
             self.assertTrue(kattype.check_is_idle())
-        for kattype in (Int(min=1), Float(max=2), Discrete(["a"]), StrictTimestamp(), Regex("a")):
+        for kattype in (Int(min=1), Float(max=2), Discrete(["a"]), Timestamp(), StrictTimestamp(),
+                        Regex("a")):
             self.assertFalse(kattype.check_is_idle())
 
         class Even(Int):
@@ -377,6 +435,28 @@ class TestRegex(TypeTestCase):
                 self.assert_packs(Regex(pattern), value, b"aab")
             self.assert_refuses(None, Regex(pattern).pack, b"b")
 
+    def test_characters_outside_ascii(self):
+        for pattern in ("\xe9+x?", "\xe9+x?".encode("utf-8"), re.compile("\xe9+x?"),
+                        re.compile("\xe9+x?".encode("utf-8"))):
+            for value in ("\xe9\xe9", "\xe9x"):
+                wire = value.encode("utf-8")
+                self.assert_packs(Regex(pattern), value, wire)
+                self.assert_packs(Regex(pattern), wire, wire)
+                self.assert_unpacks(Regex(pattern), wire, native(value))
+            self.assert_refuses(None, Regex(pattern).pack, "x\xe9")
+        # With patterns of text, characters are counted, not bytes.
+        for regex in (".\\Z", re.compile(".\\Z")):
+            self.assert_packs(Regex(regex), "\xe9", b"\xc3\xa9")
+            self.assert_unpacks(Regex(regex), b"\xc3\xa9", native("\xe9"))
+        self.assertEqual(Regex("\xe9")._pattern, "\xe9")
+
+    def test_values_that_are_not_utf_8(self):
+        if NATIVE is bytes:
+            self.assert_packs(Regex("a"), b"a\xff", b"a\xff")
+            self.assert_unpacks(Regex("a"), b"a\xff", b"a\xff")
+        else:
+            self.assert_refuses(None, Regex("a").unpack, b"a\xff")
+
     def test_errors_can_be_shown(self):
         for regex in ("a", "\xe4", re.compile("\xe4")):
             with self.assertRaises(ValueError) as caught:
@@ -418,6 +498,15 @@ class TestTimestamp(TypeTestCase):
         self.assert_refuses(None, Timestamp().unpack, b"\xff")
         self.assert_refuses(None, Timestamp().pack, native("a"))
         self.assert_refuses(None, Timestamp().pack, NAN, major=4)
+        for value, text in (("nan", "nan"), ("inf", "inf"), ("-inf", "-inf"), ("1e999", "inf")):
+            text = "Timestamp %s cannot be told in milliseconds." % text
+            for kattype in (Timestamp(), TimestampOrNow()):
+                self.assert_refuses(text, kattype.unpack, value.encode("ascii"), 4)
+                for argument in (float(value), native(value)):
+                    self.assert_refuses(text, kattype.pack, argument, major=4)
+                    self.assert_refuses(text, kattype.pack, argument, nocheck=True, major=4)
+        self.assert_packs(Timestamp(), NAN, b"nan")
+        self.assertEqual(Timestamp().unpack(b"inf"), float("inf"))
         for call in (Timestamp().pack, Timestamp().unpack):
             with self.assertRaises(TypeError):
                 call([])
@@ -492,8 +581,14 @@ class TestAddress(TypeTestCase):
         for wire in (b"127.0.0.1:foo", b"::1", b"h:", b"h:-1", b"[::1]:", b"[::1]x", b"[[::1]", b"h\n",
                      b"h:80\n", b"h:65536", b"[::1]\n"):
             self.assert_refuses("Could not parse '%s' as an address." % shown(wire), Address().unpack, wire)
-        for wire in (b"sk\xc3\xa4m", b"sk\xe4m:80", b"[\xc3\xa4::]"):
-            self.assert_refuses(None, Address().unpack, wire)
+
+    def test_unpack_characters_outside_ascii(self):
+        for wire, value in ((b"sk\xc3\xa4m", (b"sk\xc3\xa4m", None)), (b"sk\xe4m:80", (b"sk\xe4m", 80)),
+                            (b"[\xc3\xa4::]", (b"\xc3\xa4::", None))):
+            if NATIVE is bytes:
+                self.assertEqual(Address().unpack(wire), value)
+            else:
+                self.assert_refuses(None, Address().unpack, wire)
 
 
 class TestStruct(TypeTestCase):

@@ -315,7 +315,21 @@ class TestDecoration(unittest.TestCase):
                 pass
         self.assertEqual(str(caught.exception),
                          "This decorator can only be used on a katcp request handler (method name "
-                         "should start with 'request_').")
+                         "should start with 'request_'). Its name is 'inform_x'.")
+
+    def test_timestamps_that_are_no_milliseconds(self):
+        @request(Timestamp(), major=4)
+        @return_reply(Timestamp(), major=4)
+        def request_x(self, req, time):
+            "Echo."
+            return "ok", time
+
+        for value in "nan", "inf":
+            with self.assertRaises(FailReply) as caught:
+                request_x(None, None, Message.request("x", value))
+            self.assertEqual(str(caught.exception), "Error in parameter 1 (time): Timestamp %s cannot be "
+                             "told in milliseconds." % value)
+        self.assertEqual(request_x(None, None, Message.request("x", "1500")).arguments, [b"ok", b"1500"])
 
     def test_metadata_travels(self):
         @minimum_katcp_version(5, 1)

@@ -235,7 +235,8 @@ class TestSerialisation(unittest.TestCase):
 
     def test_ids_that_users_put_into_a_message(self):
         for mid in (1, u"1", "1", b"1"):
-            for arguments, line in (([], b"!foo[1]"), ([b"a"], b"!foo[1] a"), ([u"\xe9"], b"!foo[1] \xc3\xa9")):
+            for arguments, line in (([], b"!foo[1]"), ([b"a"], b"!foo[1] a"),
+                                    ([u"\xe9"], b"!foo[1] \xc3\xa9")):
                 msg = Message.reply("foo")
                 msg.mid = mid
                 msg.arguments = arguments

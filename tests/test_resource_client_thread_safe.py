@@ -108,6 +108,7 @@ class TestResource(ThreadSafeTestCase):
         self.assertIs(sensor.reading, subject.reading)
         self.assertEqual((sensor.value, sensor.status, sensor.get_status()), (3, "nominal", "nominal"))
         self.assertEqual(sensor.sampling_strategy, ("none",))
+        self.assertEqual(sensor.nominal_range, subject.nominal_range)
         self.assertEqual(sensor.set_strategy("event"), (True, ("event",)))
         self.assertEqual(sensor.set_sampling_strategy("period 3"), (True, ("period", "3.0")))
         self.assertEqual(sensor.sampling_strategy, ("period", "3.0"))

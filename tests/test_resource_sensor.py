@@ -77,6 +77,14 @@ class TestDescription(SensorTestCase):
             with self.assertRaises(AttributeError):
                 setattr(sensor, name, 1)
 
+    def test_ranges(self):
+        self.assertEqual((self.sensor.nominal_range, self.sensor.warn_range), ((-5, 5), None))
+        self.sensor.update_description(
+            {"name": "an.int", "sensor_type": Sensor.INTEGER, "params": [0, 5, -1, 6]})
+        self.assertEqual((self.sensor.nominal_range, self.sensor.warn_range), ((0, 5), (-1, 6)))
+        sensor = make_sensor(self.manager, sensor_type=Sensor.DISCRETE, params=["a", "b"])
+        self.assertEqual((sensor.nominal_range, sensor.warn_range), (None, None))
+
     def test_nothing_has_been_read_at_first(self):
         for description in ({}, {"default": 3, "initial_status": Sensor.NOMINAL}):
             sensor = make_sensor(self.manager, **description)

@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import threading
+import time
 import unittest
 
 import tornado.ioloop
@@ -423,11 +424,19 @@ class TestAttach(SamplingTestCase):
     @timewarp_test
     def test_sensor_that_cannot_be_read(self):
         self.sensor.read = mock.Mock(side_effect=RuntimeError("out of order"))
-        for cls, params in OBSERVERS:
-            with LogRecorder("katcp.sampling") as log:
+        with LogRecorder("katcp.sampling") as log:
+            for cls, params in OBSERVERS:
                 yield self.start(cls, *params)
-            self.assertIn("a.sensor", log.messages[0])
-            self.assert_reported()
+                self.assertEqual([reading[1] for reading in self.reports], [Sensor.UNKNOWN])
+                self.assertLess(abs(self.reports[0].timestamp - time.time()), 60)
+                self.assert_reported(None)
+                self.strategy.cancel()
+        self.assertEqual(len(log.records), 1)
+        self.assertIn("'a.sensor'", log.messages[0])
+        self.assertIn("out of order", str(log.records[0].exc_info[1]))
+        for cls, params in OBSERVERS:
+            yield self.start(cls, *params)
+            self.assert_reported(None)
             self.set(13)
             self.assert_reported(13)
             self.strategy.cancel()

@@ -176,10 +176,12 @@ class TestConstruction(tornado.testing.AsyncTestCase):
         self.assert_refused(order, SampleDifferentialRate, "str", "foo", "2", "1")
         for sensor in "str", "ts", "disc":
             self.assert_refused(suitable, SampleDifferentialRate, sensor, "foo", "1", "2")
-        for sensor, param in (("int", "1.5"), ("int", "foo"), ("int", "0"), ("int", -1), ("float", "foo"),
-                              ("float", "0"), ("float", "-0.5"), ("float", "nan"), ("float", "inf")):
+        for sensor, param in (("int", "1.5"), ("int", "foo"), ("int", INF), ("int", NAN), ("float", "foo"),
+                              ("float", "nan"), ("float", "inf"), ("float", "-inf")):
             self.assert_refused(None, SampleDifferentialRate, sensor, param, "1", "2")
-        for sensor, param, difference in (("int", b"2", 2), ("float", b"2", 2.), ("float", 0.5, 0.5)):
+        for sensor, param, difference in (("int", b"2", 2), ("int", 0.5, 0), ("int", 2.5, 2), ("int", "0", 0),
+                                          ("int", b"-1", -1), ("float", b"2", 2.), ("float", 0.5, 0.5),
+                                          ("float", "0", 0.), ("float", "-0.5", -0.5)):
             strategy = SampleDifferentialRate(None, self.sensors[sensor], param, "1", "2")
             self.assertEqual(strategy.difference, difference)
             self.assertIs(type(strategy.difference), type(difference))

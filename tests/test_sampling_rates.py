@@ -282,21 +282,20 @@ class RateTests(object):
             self.set(13)
             yield self.set_ioloop_time(1.5)
             yield self.set_ioloop_time(2)
-            self.assertEqual(len(log.records), 1)
+            self.assertEqual([reading[1:] for reading in self.reports], [(Sensor.UNKNOWN, None)])
+            self.set(16)
+            self.assert_reported(None)
             yield self.set_ioloop_time(3)
-            self.assertEqual(len(log.records), 2)
-        self.sensor.read = read
-        yield self.set_ioloop_time(4.5)
-        self.assert_reported(13)
-        self.sensor.read = fail
-        with LogRecorder("katcp.sampling") as log:
-            yield self.set_ioloop_time(9)
+            self.assert_reported(None)
+            # When the longest period has passed
+            yield self.set_ioloop_time(7.5)
             yield self.wake_ioloop()
             yield self.wake_ioloop()
-            self.assertEqual(len(log.records), 1)
+            self.assert_reported(None)
+        self.assertEqual(len(log.records), 1)
         self.sensor.read = read
-        yield self.set_ioloop_time(13.5)
-        self.assert_reported(13)
+        yield self.set_ioloop_time(12)
+        self.assert_reported(16)
 
     @timewarp_test
     def test_reading_sets_sensor(self):
@@ -444,6 +443,18 @@ class TestSampleDifferentialRate(RateTests, SamplingTestCase):
             self.reports = []
             self.set(value)
             self.assert_reported(*[value] * reports)
+
+    @timewarp_test
+    def test_differences_that_are_not_positive(self):
+        for difference, again in ((0, 0), (0.5, 0), ("0", 0), (-1, 1)):
+            self.set(3)
+            yield self.start(SampleDifferentialRate, difference, 0, "inf")
+            self.assert_reported(3)
+            for value, reports in ((4, 1), (4, again), (6, 1)):
+                self.set(value)
+                self.assert_reported(*[value] * reports)
+            self.strategy.cancel()
+            yield self.wake_ioloop()
 
     @timewarp_test
     def test_float_sensor(self):

@@ -3,8 +3,8 @@
 from __future__ import absolute_import, division, print_function
 
 from katcp.sampling import (
-    MIN_TIMER_SPACING, SampleAuto, SampleDifferential, SampleDifferentialRate, SampleEvent, SampleNone,
-    SamplePeriod)
+    MIN_TIMER_SPACING, SampleAuto, SampleDifferential, SampleDifferentialRate, SampleEvent, SampleEventRate,
+    SampleNone, SamplePeriod)
 from katcp.sensor import Sensor
 from tests.support.logs import LogRecorder
 from tests.support.sampling import SamplingTestCase, in_thread, timewarp_test
@@ -183,12 +183,21 @@ class TestSamplePeriod(SamplingTestCase):
         with LogRecorder("katcp.sampling") as log:
             yield self.start(SamplePeriod, 10)
             yield self.set_ioloop_time(10)
-        self.assertEqual(len(log.records), 2)
+        self.assertEqual(len(log.records), 1)
         self.assertIn("a.sensor", log.messages[0])
         self.assertIn("out of order", str(log.records[0].exc_info[1]))
+        self.assertEqual([reading[1] for reading in self.reports], [Sensor.UNKNOWN] * 2)
+        self.assert_reported(None, None)
         self.sensor.read = read
         yield self.set_ioloop_time(20)
         self.assert_reported(3)
+        # It is logged anew once the sensor has been readable.
+        self.sensor.format_reading(self.sensor.read())
+        self.sensor.read = fail
+        with LogRecorder("katcp.sampling") as log:
+            yield self.set_ioloop_time(30)
+            yield self.set_ioloop_time(40)
+        self.assertEqual(len(log.records), 1)
 
     @timewarp_test
     def test_clock_set_back(self):
@@ -287,6 +296,41 @@ class TestSampleDifferential(SamplingTestCase):
             yield self.wake_ioloop()
 
 
+class TestReadingsWithoutValue(SamplingTestCase):
+    STATUSES = sorted(Sensor.STATUSES_WITHOUT_VALUE)
+
+    @timewarp_test
+    def test_all_strategies(self):
+        for cls, params in ((SampleAuto, ()), (SampleEvent, ()), (SampleEventRate, (0, 100)),
+                            (SampleDifferential, (2,)), (SampleDifferentialRate, (2, 0, 100))):
+            self.sensor = self.make_sensor(Sensor.INTEGER, 3)
+            yield self.start(cls, *params)
+            self.assert_reported(3)
+            for status in self.STATUSES:
+                self.set(None, status)
+                self.assertEqual([reading[1:] for reading in self.reports], [(status, None)], cls)
+                del self.reports[:]
+                self.set(None, status)
+                self.assert_reported(*[None] * (cls is SampleAuto))
+            self.set(3)
+            self.assert_reported(3)
+            self.strategy.cancel()
+            yield self.wake_ioloop()
+
+    @timewarp_test
+    def test_at_the_start(self):
+        for cls, params in ((SampleAuto, ()), (SampleEvent, ()), (SampleEventRate, (0, 100)),
+                            (SamplePeriod, (10,)),
+                            (SampleDifferential, (2,)), (SampleDifferentialRate, (2, 0, 100))):
+            for status in self.STATUSES:
+                self.set(None, status)
+                yield self.start(cls, *params)
+                self.assertEqual(self.reports, [(12345, status, None)])
+                self.strategy.cancel()
+                yield self.wake_ioloop()
+                del self.reports[:]
+
+
 class TestSampleEvent(SamplingTestCase):
     @timewarp_test
     def test_sequence(self):
@@ -331,7 +375,7 @@ class TestSampleEvent(SamplingTestCase):
     def test_nan(self):
         self.sensor = self.make_sensor(Sensor.FLOAT, 1.0)
         yield self.start(SampleEvent)
-        for value, reports in ((NAN, 1), (float("nan"), 0), (NAN, 0), (2.0, 1), (NAN, 1), (INF, 1), (INF, 0)):
+        for value, reports in ((NAN, 1), (float("nan"), 1), (NAN, 1), (2.0, 1), (NAN, 1), (INF, 1), (INF, 0)):
             del self.reports[:]
             self.set(value)
             self.assertEqual(len(self.reports), reports, value)

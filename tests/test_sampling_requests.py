@@ -4,6 +4,7 @@ import collections
 import functools
 import re
 import threading
+import time
 import unittest
 
 from tornado import gen
@@ -17,6 +18,7 @@ from katcp.sensor import Sensor
 from katcp.server.sensor_status import SensorReports, SensorStatus
 from tests.support import mock
 from tests.support.devices import Device4, Device5, Device51, ServerTests, in_all_modes
+from tests.support.logs import LogRecorder
 
 
 def status(timestamp, rest):
@@ -290,15 +292,37 @@ class _Strategies(_SamplingTestCase):
         self.assertEqual(second.ask(b"?sensor-sampling a.str auto")[0],
                          status(b"1.000000", b"a.str nominal [1,\\_2]"))
 
-    def test_a_report_that_cannot_be_made_is_left_out(self):
+    def test_a_report_that_cannot_be_made(self):
+        client, other = self.connect(), self.connect()
+        for each in client, other:
+            each.ask(b"?sensor-sampling an.int auto")
+        sensor = self.server.get_sensor("an.int")
+        with LogRecorder() as log:
+            for reading in ((1.0, Sensor.NOMINAL, "no integer"), (1.0, Sensor.NOMINAL, None),
+                            (1.0, "no status", 1), (2.0, Sensor.NOMINAL, 2)):
+                sensor.set(*reading)
+            for each in client, other:
+                for value in 3, 3, 3:
+                    self.assertEqual(each.line(), status(b"1.000000", b"an.int unknown %d" % value))
+                self.assertEqual(each.line(), status(b"2.000000", b"an.int nominal 2"))
+            self.assertEqual(len(log.messages), 1)
+            self.assertTrue(log.messages[0].startswith(
+                "Sensor 'an.int' of type 'integer' cannot be read or sent; clients are told the status "
+                "'unknown'. TypeError: "), log.messages)
+            self.assertFalse(log.records[0].exc_info)
+            # It is logged anew once it has been readable.
+            sensor.set(3.0, Sensor.WARN, 1.5j)
+            for each in client, other:
+                self.assertEqual(each.line(), status(b"3.000000", b"an.int unknown 2"))
+            self.assertEqual(len(log.messages), 2)
+
+    def test_time_that_cannot_be_sent(self):
         client = self.connect()
         client.ask(b"?sensor-sampling an.int auto")
-        sensor = self.server.get_sensor("an.int")
-        with mock.patch("katcp.sample_strategy.log"):
-            sensor.set(1.0, Sensor.NOMINAL, "no integer")
-            sensor.set(1.0, "no status", 1)
-            sensor.set(2.0, Sensor.NOMINAL, 2)
-            self.assertEqual(client.line(), status(b"2.000000", b"an.int nominal 2"))
+        self.server.get_sensor("an.int").set("noon", Sensor.NOMINAL, 4)
+        words = client.line().split()
+        self.assertLess(abs(float(words[1]) - time.time()), 60)
+        self.assertEqual(words[2:], [b"1", b"an.int", b"unknown", b"3"])
 
     def test_clear(self):
         client, other = self.connect(), self.connect()

@@ -4,6 +4,7 @@
 from __future__ import absolute_import, division, print_function
 
 import copy
+import pickle
 import sys
 import threading
 import unittest
@@ -279,6 +280,80 @@ class TestReadings(unittest.TestCase):
         sensor = Sensor.integer("x")
         sensor.set_value(5)
         self.assertEqual(copy.copy(sensor).value(), 5)
+
+    def test_all_copies(self):
+        discrete = Sensor.discrete("a", "b", "c", ["one", "two"], "two")
+        for sensor, value in ((Sensor.integer("x", params=[1, 2]), 2), (Sensor.float("x"), 1.5),
+                              (Sensor.address("x"), ("h", 1)), (Sensor.string("x"), "a"), (discrete, "one"),
+                              (Mine(Sensor.INTEGER, "x"), 5)):
+            sensor.set(1.5, Sensor.WARN, value)
+            sensor.read_formatted()
+            sensor.set(2.5, Sensor.FAILURE, None)
+            for duplicate in [copy.copy(sensor), copy.deepcopy(sensor)] + [
+                    pickle.loads(pickle.dumps(sensor, protocol))
+                    for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]:
+                self.assertIs(type(duplicate), type(sensor))
+                self.assertEqual(duplicate.read(), sensor.read())
+                self.assertEqual(duplicate.read_formatted(), sensor.read_formatted())
+                self.assertEqual(set(duplicate.__dict__), set(sensor.__dict__))
+                for name in "name", "type", "description", "units", "params", "formatted_params":
+                    self.assertEqual(getattr(duplicate, name), getattr(sensor, name))
+                duplicate.set_formatted(*duplicate.format_reading((3.5, Sensor.WARN, value)))
+                self.assertEqual(duplicate.read(), (3.5, Sensor.WARN, value))
+                self.assertEqual(sensor.read()[0], 2.5)
+
+    def test_copies_of_sensors_with_methods_of_others(self):
+        sensor = Sensor.integer("x")
+        sensor._formatter = sensor._parser = format_differently
+        for duplicate in copy.copy(sensor), pickle.loads(pickle.dumps(sensor, 0)):
+            self.assertEqual(duplicate.read_formatted()[2], b"different")
+            self.assertEqual(duplicate.parse_value(b""), b"different")
+
+
+class Mine(Sensor):
+    """A subclass."""
+
+
+def format_differently(value, *args):
+    return b"different"
+
+
+class TestRanges(unittest.TestCase):
+    INF = float("inf")
+    NAN = float("nan")
+
+    def test_names(self):
+        for factory in Sensor.integer, Sensor.float:
+            for params, nominal, warn in (([0, 5, -1, 6], (0, 5), (-1, 6)), ([0, 5], (0, 5), None),
+                                          ((0, 5, -1, 6), (0, 5), (-1, 6)), ([], None, None),
+                                          ([1], None, None), ([1, 2, 3], None, None), ([1] * 5, None, None)):
+                sensor = factory("x", params=params)
+                self.assertEqual((sensor.nominal_range, sensor.warn_range), (nominal, warn))
+                self.assertIs(sensor.params, params)
+                with self.assertRaises(AttributeError):
+                    sensor.warn_range = (1, 2)
+        for sensor in (Sensor.discrete("x", params=["a", "b"]), Sensor.discrete("x", params=list("abcd")),
+                       Sensor.string("x"), Sensor(Sensor.TIMESTAMP, "x", params=[1, 2])):
+            self.assertEqual((sensor.nominal_range, sensor.warn_range), (None, None))
+
+    def test_status(self):
+        unknown, nominal, warn, error = range(4)
+        for params, statuses in (
+                ([0, 5, -1, 6], ((0, nominal), (5, nominal), (2.5, nominal), (-0.5, warn), (-1, warn),
+                                 (6, warn), (-2, error), (7, error), (self.INF, error), (self.NAN, error),
+                                 (None, unknown))),
+                ([0, 5], ((0, nominal), (5, nominal), (-1, warn), (99, warn), (self.NAN, warn),
+                          (None, unknown))),
+                ([], ((0, nominal), (self.INF, nominal), (self.NAN, nominal), (None, unknown)))):
+            sensor = Sensor.float("x", params=params)
+            for value, status in statuses:
+                self.assertEqual(sensor.status_of(value), status, (params, value))
+                sensor.set_value(value, None, 1.5)
+                self.assertEqual(sensor.read()[:2], (1.5, status))
+            # It is set on request only.
+            sensor.set_value(99)
+            self.assertEqual(sensor.status(), nominal)
+        self.assertEqual(Sensor.string("x").status_of("a"), nominal)
 
 
 class TestObservers(unittest.TestCase):

@@ -224,12 +224,6 @@ class _StandardRequests(ServerTests):
         value = self.connect().ask(b"?sensor-value polled")[0]
         self.assertEqual(value.split(b" ")[2:], [b"1", b"polled", b"nominal", b"42"])
 
-    def test_a_sensor_that_cannot_be_shown_spoils_no_connection(self):
-        self.server._sensors["an.int"].set(1.0, Sensor.NOMINAL, "no integer")
-        client = self.connect()
-        self.assertTrue(client.ask(b"?sensor-value")[-1].startswith(b"!sensor-value fail Traceback"))
-        self.assertEqual(client.ask(b"?sensor-value a.disc")[-1], b"!sensor-value ok 1")
-
 
 class _StandardRequests5(_StandardRequests):
     dialogue = _StandardRequests.dialogue + [

@@ -13,8 +13,8 @@ from __future__ import absolute_import, division, print_function
 from katcp.compat.versions import (  # noqa: F401
     ON_ASYNCIO, PY2, TORNADO_MAJOR)
 from katcp.compat.strings import (  # noqa: F401
-    byte_chars, decode_native, encode_native, encode_utf8, ensure_native_str, integer_types, is_bytes,
-    is_text, lossy_str, string_types, text_type)
+    byte_chars, decode_native, decode_native_ascii, encode_native, encode_utf8, ensure_native_str,
+    integer_types, is_bytes, is_text, lossy_str, string_types, text_type)
 from katcp.compat.language import (  # noqa: F401
     EXTRA_BINARY_METHODS, EXTRA_UNARY_METHODS, Mapping, MutableMapping, Sequence,
     abstract_property, accepts_keyword, get_args, get_thread_ident, is_recursion_error,

@@ -93,10 +93,16 @@ if PY2:
     def decode_native(value):
         """Return wire bytes as a native string: on Python 2 they are one already."""
         return value
+
+    decode_native_ascii = decode_native
 else:
     def decode_native(value):
         """Return wire bytes as a native string: on Python 3 they have to be UTF-8."""
         return value.decode("utf-8")
+
+    def decode_native_ascii(value):
+        """Return wire bytes as a native string: on Python 3 they have to be ASCII."""
+        return value.decode("ascii")
 
 
 def lossy_str(value):

@@ -4,12 +4,14 @@ from __future__ import absolute_import, division, print_function
 
 import collections
 import functools
+import re
 import sys
 
 import tornado.ioloop
 
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future
+from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.protocol import VERSION_CONNECT_KATCP_MAJOR
 from katcp.server.device_log import DeviceLogger
@@ -17,6 +19,9 @@ from katcp.server.dispatch import DeviceServerBase
 from katcp.server.handler_thread import MessageBatch
 from katcp.server.requests import StandardRequests, library_version
 from katcp.server.sampling_requests import SamplingRequests
+
+# Section 7 of the specification.
+_GOOD_SENSOR_NAME_RE = re.compile(r"[a-zA-Z0-9._\-]+\Z")
 
 _NOT_RUNNING = "The server is not running, so there is no ioloop to do this"
 
@@ -153,8 +158,12 @@ class DeviceServer(StandardRequests, SamplingRequests, DeviceServerBase):
         ----------
         sensor : Sensor
             The sensor. It takes the place of another one of the same name: clients that sample that
-            one go on with this one.
+            one go on with this one. A name that has other characters than ``a-z A-Z 0-9 . - _`` is logged
+            as a warning, since clients may not be able to use it.
         """
+        if not _GOOD_SENSOR_NAME_RE.match(sensor.name):
+            self._logger.warning(record_text(
+                "Sensor name %r has other characters than a-z A-Z 0-9 . - _", sensor.name))
         replaced = self._sensors.get(sensor.name)
         self._sensors[sensor.name] = sensor
         if replaced is not None and replaced is not sensor:

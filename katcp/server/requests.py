@@ -7,15 +7,18 @@ from __future__ import absolute_import, division, print_function
 
 import functools
 import re
+import sys
 
 import katcp
 from katcp.compat import ThreadsafeFuture, done_future, ensure_native_str, lossy_str
 from katcp.errors import FailReply
 from katcp.kattypes import Int, Str, has_katcp_protocol_flags, minimum_katcp_version, request, return_reply
+from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.protocol import ProtocolFlags
 from katcp.server.answers import InformBatch
 from katcp.server.dispatch import construct_name_filter
+from katcp.unreadable_sensors import format_in_place, log_unreadable
 
 # What compiling a regular expression from the network may raise: besides re.error, patterns that are
 # nested too deeply (RuntimeError), and numbers that are too large (OverflowError).
@@ -369,7 +372,10 @@ class StandardRequests(object):
         sensors = self._selected_sensors(msg)
         if sensors is None:
             return req.make_reply("fail", "Unknown sensor name.")
+        number_selected = len(sensors)
         self._send_sensor_value_informs(req, sensors)
+        if number_selected and not sensors:
+            raise FailReply("No sensor that was asked for can be described.")
         return req.make_reply("ok", len(sensors))
 
     def _send_sensor_value_informs(self, req, sensors):
@@ -379,17 +385,29 @@ class StandardRequests(object):
         ----------
         req : ClientRequestConnection
         sensors : list of (str, Sensor)
-            Names and sensors, in the order in which to send them.
+            Names and sensors, in the order in which to send them. A sensor that cannot be described
+            is logged, and removed from the list.
         """
         batch = InformBatch(req)
         descriptions = self._sensor_descriptions
-        for name, sensor in sensors:
-            fields = (name, sensor.description, sensor.units, sensor.stype) + tuple(sensor.formatted_params)
-            # Descriptions hardly ever change, but nothing forbids it: compare before reuse.
-            description = descriptions.get(name)
-            if description is None or description[0] != fields:
-                description = descriptions[name] = (fields, Message.inform("sensor-list", *fields).arguments)
-            batch.add(*description[1])
+        failed = []
+        for item in sensors:
+            name, sensor = item
+            try:
+                fields = (name, sensor.description, sensor.units, sensor.stype) + tuple(
+                    sensor.formatted_params)
+                # Descriptions hardly ever change, but nothing forbids it: compare before reuse.
+                description = descriptions.get(name)
+                if description is None or description[0] != fields:
+                    description = descriptions[name] = (
+                        fields, Message.inform("sensor-list", *fields).arguments)
+            except Exception:
+                self._logger.error(record_text("Sensor %r cannot be described", name), exc_info=True)
+                failed.append(item)
+            else:
+                batch.add(*description[1])
+        for item in failed:
+            sensors.remove(item)
         batch.send()
 
     def request_sensor_value(self, req, msg):
@@ -433,10 +451,24 @@ class StandardRequests(object):
         major = self.PROTOCOL_INFO.major
         batch = InformBatch(req)
         for name, sensor in sensors:
-            timestamp, status, value = sensor.read_formatted(major)
+            try:
+                timestamp, status, value = sensor.read_formatted(major)
+            except Exception as error:
+                timestamp, status, value = self._formatted_in_place(sensor, major, error)
             batch.add(timestamp, b"1", name, status, value)
         batch.send()
         return req.make_reply("ok", len(sensors))
+
+    def _formatted_in_place(self, sensor, major, error):
+        """Return timestamp, status and value of a sensor of which that failed; logs the error."""
+        try:
+            reading = sensor.read()
+        except Exception as read_error:
+            reading = None
+            log_unreadable(self._logger, sensor, read_error, exc_info=sys.exc_info())
+        else:
+            log_unreadable(self._logger, sensor, error)
+        return format_in_place(sensor, reading, major)
 
     def _selected_sensors(self, msg):
         """Return the sensors that ``?sensor-list`` or ``?sensor-value`` asks for.

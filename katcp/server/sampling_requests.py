@@ -16,11 +16,13 @@ from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future
 from katcp.errors import FailReply
 from katcp.kattypes import request
 from katcp.log_records import record_text
+from katcp.message import Message
 from katcp.protocol import MS_TO_SEC_FAC, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR
 from katcp.sampling import SampleStrategy, format_inform
 from katcp.sensor import Reading
 from katcp.server.requests import sensor_name_of
 from katcp.server.sensor_status import SensorReports
+from katcp.unreadable_sensors import format_in_place, log_unreadable
 
 # Values that cannot change while somebody holds them, so that what they look like on the wire
 # cannot either.
@@ -282,12 +284,18 @@ class SamplingRequests(object):
             client_conn.inform(reports.message)
             return
         major = SEC_TS_KATCP_MAJOR if self.PROTOCOL_INFO.major >= SEC_TS_KATCP_MAJOR else 4
-        if type(reading) is not Reading or type(reading.value) not in _IMMUTABLE_TYPES:
-            client_conn.inform(format_inform(sensor, reading, major))
-            return
-        if reports is None:
-            reports = self._sensor_reports[sensor] = SensorReports()
-        client_conn.inform(reports.report(sensor, reading, major))
+        try:
+            if type(reading) is not Reading or type(reading.value) not in _IMMUTABLE_TYPES:
+                message = format_inform(sensor, reading, major)
+            else:
+                if reports is None:
+                    reports = self._sensor_reports[sensor] = SensorReports()
+                message = reports.report(sensor, reading, major)
+        except Exception as error:
+            log_unreadable(self._logger, sensor, error)
+            timestamp, status, value = format_in_place(sensor, reading, major)
+            message = Message.inform("sensor-status", timestamp, b"1", sensor.name, status, value)
+        client_conn.inform(message)
 
     @request()
     def request_sensor_sampling_clear(self, req):
