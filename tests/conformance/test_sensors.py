@@ -66,6 +66,8 @@ class TestSection7(DeviceTestCase):
             sensor.set(5, Sensor.STATUS_NAMES_RAW[status], 3)
             line = self.client.line()
             self.assertTrue(line.startswith(b"#sensor-status 5.000000 1 an.int " + status + b" "), line)
+            sensor.set(6, Sensor.STATUS_NAMES_RAW[status], None)
+            self.assertEqual(self.client.line(), b"#sensor-status 6.000000 1 an.int " + status + b" 3")
 
 
 class TestSection7_2(DeviceTestCase):
@@ -101,6 +103,12 @@ class TestSection7_2(DeviceTestCase):
         self.restart_as("4")
         self.assertTrue(self.client.ask(b"?sensor-list unbounded")[0].endswith(b" integer"))
         self.assertTrue(self.client.ask(b"?sensor-list an.address")[0].endswith(b" address"))
+
+    @covers("7.2-status-of-range")
+    def test_statuses_are_compared_with_ranges_on_request(self):
+        sensor = self.server.get_sensor("a.range")
+        sensor.set_value(sensor.warn_range[1] + 1, None)
+        self.assertEqual(self.client.ask(b"?sensor-value a.range")[0].split()[4], b"error")
 
     @covers("7.2-status-of-range")
     def test_statuses_are_not_compared_with_ranges(self):

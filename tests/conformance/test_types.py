@@ -72,6 +72,9 @@ class TestSection3(DeviceTestCase):
                           (b"\\_5", b"5.000000"), b"nan", b"inf")
         self.refuse_values(b"timestamp", b"0x10", b"now", b"\\@")
         self.refuse_values(b"strict", b"1e3", b"-5", b"nan", b"inf")
+        for value in b"nan", b"inf":
+            with self.assertRaises(ValueError):
+                Timestamp().unpack(value, major=4)
 
     @covers("3-timestamp-v4")
     def test_timestamps_in_version_4(self):
