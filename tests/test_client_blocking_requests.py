@@ -13,6 +13,13 @@ from tests.support.client_cases import LIMIT, Recorder, ThreadedTestCase
 from tests.support.scripted_server import reply_ok
 
 
+class Unprintable(object):
+    """Something that is no argument of a message."""
+
+    def __str__(self):
+        raise TypeError("It cannot be shown.")
+
+
 class DirectTestCase(ThreadedTestCase):
     client_class = BlockingClient
 
@@ -172,7 +179,7 @@ class TestSending(DirectTestCase):
 
     def test_bad_request(self):
         msg = Message.request("a")
-        msg.arguments.append(3)
+        msg.arguments.append(Unprintable())
         with self.assertRaises(TypeError):
             self.client.blocking_request(msg)
         self.assertEqual((self.client._async_queue, list(self.client._notes)), ({}, []))

@@ -2,6 +2,7 @@ from __future__ import absolute_import, division, print_function
 
 import doctest
 import gc
+import logging
 import threading
 import unittest
 import weakref
@@ -105,14 +106,14 @@ class TestConstruction(unittest.TestCase):
 
 class TestSensors(unittest.TestCase):
     def test_names(self):
-        server = Device5("", 0)
-        with LogRecorder() as log:
+        server = Device5("", 0, logger=logging.getLogger("katcp.tests.names"))
+        with LogRecorder("katcp.tests.names") as log:
             for name in "a", "A.b-c_9", "-", "9":
                 server.add_sensor(Sensor.integer(name))
         self.assertEqual(log.messages, [])
         for name in "", "a b", "a/b", "a,b", "a\n", u"\xe9", "a:b":
             sensor = Sensor.integer(name)
-            with LogRecorder() as log:
+            with LogRecorder("katcp.tests.names") as log:
                 server.add_sensor(sensor)
             self.assertEqual([(record.levelname, record.msg, record.args) for record in log.records], [
                 ("WARNING", "Sensor name %r has other characters than a-z A-Z 0-9 . - _"

@@ -28,6 +28,13 @@ from tests.support.devices import ServerTests, in_all_modes
 from tests.support.logs import LogRecorder
 
 
+class Unprintable(object):
+    """Something that is no argument of a message."""
+
+    def __str__(self):
+        raise TypeError("It cannot be shown.")
+
+
 class RecordingConnection(object):
     """A client connection that keeps what is sent on it."""
 
@@ -445,7 +452,7 @@ class Live(Base):
     def request_unserialisable(self, req, msg):
         """Return a reply that cannot be sent."""
         reply = req.make_reply("ok")
-        reply.arguments.append(object())
+        reply.arguments.append(Unprintable())
         return reply
 
     def request_future(self, req, msg):
