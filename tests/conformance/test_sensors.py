@@ -9,6 +9,7 @@ from katcp.core import Sensor
 from katcp.sampling import (SampleDifferential, SampleDifferentialRate, SampleEvent, SampleEventRate,
                             SampleNone)
 from tests.conformance.cases import DeviceTestCase, covers
+from tests.support.logs import LogRecorder
 from tests.support.sampling import SamplingTestCase, timewarp_test
 
 TYPES = set([b"integer", b"float", b"boolean", b"lru", b"timestamp", b"discrete", b"address", b"string"])
@@ -24,7 +25,11 @@ class TestSection7(DeviceTestCase):
 
     @covers("7-name-characters")
     def test_other_characters_in_names(self):
-        self.server.add_sensor(Sensor.integer("an odd!name", "Odd."))
+        with LogRecorder("katcp.tests.device") as log:
+            self.server.add_sensor(Sensor.integer("an odd!name", "Odd."))
+            self.server.add_sensor(Sensor.integer("a_good.NAME-2", "Good."))
+        self.assertEqual([record.levelname for record in log.records], ["WARNING"])
+        self.assertIn("an odd!name", log.messages[0])
         self.check((b"?sensor-list an\\_odd!name",
                     [b"#sensor-list an\\_odd!name Odd. \\@ integer", b"!sensor-list ok 1"]))
 
@@ -112,7 +117,11 @@ class TestSection7_2(DeviceTestCase):
 
     @covers("7.2-status-of-range")
     def test_statuses_are_not_compared_with_ranges(self):
-        self.server.get_sensor("a.range").set(5, Sensor.NOMINAL, 100.0)
+        sensor = self.server.get_sensor("a.range")
+        for value, status in ((5.0, b"nominal"), (12.0, b"warn"), (100.0, b"error")):
+            sensor.set_value(value, None, 5)
+            self.assertEqual(self.client.ask(b"?sensor-value a.range")[0].split(b" ")[4], status)
+        sensor.set(5, Sensor.NOMINAL, 100.0)
         self.check((b"?sensor-value a.range", [b"#sensor-value 5.000000 1 a.range nominal 100.0",
                                                b"!sensor-value ok 1"]))
 
