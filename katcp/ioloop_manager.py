@@ -201,6 +201,7 @@ class IOLoopManager(object):
         with self._start_lock:
             if self._ioloop is None:
                 raise RuntimeError("Call get_ioloop() or set_ioloop() first")
+            compat.allow_late_timers(self._ioloop)
             if not self._ioloop_managed:
                 self._running.set()
             elif self._run is not None and not self._run.stopping:

@@ -5,7 +5,13 @@ from __future__ import absolute_import, division, print_function
 import os
 import sys
 
+import tornado.ioloop
 import tornado.testing
+
+# Another kind of loop to run the tests on, a dotted name: `tornado.platform.asyncio.AsyncIOLoop` on the
+# package trollius is what Python 2 has of asyncio.
+if os.environ.get("KATCP_TEST_IOLOOP"):
+    tornado.ioloop.IOLoop.configure(os.environ["KATCP_TEST_IOLOOP"])
 
 # Files with ``async def`` are not for Python 2, and those named *_asyncio.py, which run our objects on
 # asyncio's own loop, are for tornados whose loop that is.

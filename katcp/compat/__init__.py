@@ -29,6 +29,6 @@ from katcp.compat.futures import (  # noqa: F401
 from katcp.compat.coroutine_exits import fail_coroutines, tell_of_cancellations  # noqa: F401
 from katcp.compat.next_turn import next_turn_of  # noqa: F401
 from katcp.compat.loops import (  # noqa: F401
-    AsyncIOLoop, add_callback_if_open, asyncio_loop_of, cancel_pending_work, current_ioloop,
-    ioloop_is_closed, ioloop_is_running, make_ioloop_current, new_ioloop, ready_to_run_again,
-    running_ioloop, runs_in_this_thread)
+    AsyncIOLoop, add_callback_if_open, allow_late_timers, asyncio_loop_of, cancel_pending_work,
+    current_ioloop, ioloop_is_closed, ioloop_is_running, make_ioloop_current, new_ioloop,
+    ready_to_run_again, running_ioloop, runs_in_this_thread)

@@ -35,6 +35,30 @@ else:
         return _NewIOLoop(make_current=False)
 
 
+if PY2:
+    # Seconds that a loop may wait for something to happen; asyncio limits itself to as many.
+    MAX_POLL_TIME = 24 * 3600
+
+    def allow_late_timers(ioloop):
+        """Let timers of `ioloop` be any time away; a second time does nothing.
+
+        Trollius gives the time to the next timer to the OS as it is.  If it is more than 2^31 ms away, that
+        raises OverflowError, which ends the loop.
+        """
+        selector = getattr(asyncio_loop_of(ioloop), "_selector", None)
+        if selector is None or "select" in vars(selector):
+            return
+        select = selector.select
+
+        def select_in_time(timeout=None):
+            return select(timeout if timeout is None else min(timeout, MAX_POLL_TIME))
+
+        selector.select = select_in_time
+else:
+    def allow_late_timers(ioloop):
+        """Let timers of `ioloop` be any time away; on Python 3 they may be."""
+
+
 def asyncio_loop_of(ioloop):
     """Return the asyncio event loop under `ioloop`, or None where there is none."""
     return getattr(ioloop, "asyncio_loop", None)
@@ -44,6 +68,8 @@ def runs_in_this_thread(ioloop):
     """Whether the calling code is being run by `ioloop`."""
     asyncio_loop = asyncio_loop_of(ioloop)
     if asyncio_loop is not None:
+        if PY2:  # trollius: asyncio as it was before it could say which loop is running
+            return asyncio_loop._thread_id == get_thread_ident()
         return asyncio._get_running_loop() is asyncio_loop
     # Nothing public tells; these are attributes of the PollIOLoop of tornado 4.5, and 5.1 on Python 2.
     return (getattr(ioloop, "_running", False)

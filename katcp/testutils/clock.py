@@ -14,7 +14,7 @@ import threading
 
 import tornado.testing
 
-from katcp.compat import asyncio_loop_of, get_thread_ident, new_future, resolve
+from katcp.compat import allow_late_timers, asyncio_loop_of, get_thread_ident, new_future, resolve
 from katcp.log_records import record_text
 
 logger = logging.getLogger("katcp.testutils")
@@ -89,6 +89,7 @@ class HandClock(object):
         ioloop : tornado.ioloop.IOLoop
             A loop on which no timer is pending yet.
         """
+        allow_late_timers(ioloop)
         ioloop.time = self.time
         asyncio_loop = asyncio_loop_of(ioloop)
         if asyncio_loop is None:
