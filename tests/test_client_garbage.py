@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import, division, print_function
 
+import functools
 import gc
 import weakref
 
@@ -9,8 +10,206 @@ from tornado import gen
 
 from katcp import compat
 from katcp.client import AsyncClient, CallbackClient, DeviceClient, Message
+from katcp.inspecting_client import InspectingClientAsync
+from katcp.resource_client import KATCPClientResource, KATCPClientResourceContainer
 from tests.support.client_cases import CapturedLog, LIMIT, ThreadedTestCase, dead_address
+from tests.support.devices import CONCURRENCY, Device5
+from tests.support.loop_contents import note_futures_given_to
 from tests.support.scripted_server import no_reply
+
+
+class TestInCoroutine(ThreadedTestCase):
+    """What is freed as soon as it has stopped, while the coroutine that stopped it goes on."""
+
+    def setUp(self):
+        super(TestInCoroutine, self).setUp()
+        self.loop = compat.new_ioloop()
+        self.addCleanup(self.loop.close)
+        self.returned = note_futures_given_to(self.loop)
+
+    def make_device(self):
+        device = Device5("localhost", 0)
+        device.start(timeout=LIMIT)
+        self.addCleanup(device.join, LIMIT)
+        self.addCleanup(device.stop)
+        return device
+
+    def assert_freed(self, make, run):
+        """Assert that nothing keeps what `make` makes, nor its parts, when the coroutine `run` is done."""
+        @gen.coroutine
+        def make_and_run():
+            subject = make()
+            references = self.references = [weakref.ref(subject)]
+            yield run(subject)
+            subject = None
+            gc.collect()
+            raise gen.Return([reference() for reference in references if reference() is not None])
+
+        gc.disable()
+        try:
+            self.assertEqual(self.loop.run_sync(make_and_run, timeout=LIMIT), [])
+        finally:
+            gc.enable()
+        self.assertEqual(self.returned, [])
+
+    def make_client(self, address, client_class=AsyncClient):
+        client = client_class(*address)
+        client.set_ioloop(self.loop)
+        return client
+
+    def test_clients(self):
+        address = self.make_server().address
+
+        @gen.coroutine
+        def run(client):
+            client.start()
+            yield client.until_protocol()
+            client.stop()
+            yield client.until_stopped()
+
+        for client_class in DeviceClient, AsyncClient, CallbackClient:
+            self.assert_freed(functools.partial(self.make_client, address, client_class), run)
+
+    def test_clients_that_wait_with_a_timeout(self):
+        address = self.make_server().address
+
+        @gen.coroutine
+        def run(client):
+            client.start()
+            yield client.until_protocol(timeout=LIMIT)
+            client.stop(timeout=LIMIT)
+            yield client.until_stopped(timeout=LIMIT)
+
+        self.assert_freed(functools.partial(self.make_client, address), run)
+
+    def test_stopping_has_begun(self):
+        @gen.coroutine
+        def run(client):
+            client.start()
+            yield client.until_protocol()
+            client.stop()
+            yield gen.moment
+            yield client.until_stopped()
+
+        self.assert_freed(functools.partial(self.make_client, self.make_server().address), run)
+
+    def test_nobody_there(self):
+        @gen.coroutine
+        def run(client):
+            client.start()
+            yield client._waiting_to_retry.until_set()
+            client.stop()
+            yield client.until_stopped()
+
+        self.assert_freed(functools.partial(self.make_client, dead_address()), run)
+
+    def test_answered_and_pending_requests(self):
+        @gen.coroutine
+        def run(client):
+            client.start()
+            yield client.until_protocol()
+            yield client.future_request(Message.request("watchdog"))
+            pending = client.future_request(Message.request("help"), timeout=1000)
+            client.stop()
+            yield client.until_stopped()
+            yield pending
+
+        self.assert_freed(functools.partial(self.make_client, self.make_device().bind_address), run)
+
+    def test_had_a_loop_of_its_own_before(self):
+        address = self.make_server().address
+
+        @gen.coroutine
+        def run(client):
+            client.start(timeout=LIMIT)
+            client.wait_connected(LIMIT)
+            client.stop()
+            client.join(LIMIT)
+            client.set_ioloop(self.loop)
+            client.start()
+            yield client.until_protocol()
+            client.stop()
+            yield client.until_stopped()
+
+        self.assert_freed(functools.partial(AsyncClient, *address), run)
+
+    def test_inspecting_client(self):
+        address = self.make_device().bind_address
+
+        @gen.coroutine
+        def run(client):
+            yield client.connect()
+            yield client.until_synced()
+            self.references.append(weakref.ref(client.katcp_client))
+            client.stop()
+            yield client.until_stopped()
+
+        self.assert_freed(lambda: InspectingClientAsync(*address, ioloop=self.loop), run)
+
+    def test_resource(self):
+        address = self.make_device().bind_address
+
+        def make():
+            resource = KATCPClientResource({"name": "device", "address": address, "controlled": True})
+            resource.set_ioloop(self.loop)
+            return resource
+
+        @gen.coroutine
+        def run(resource):
+            resource.start()
+            yield resource.until_synced()
+            yield resource.set_sampling_strategy("an.int", "event")
+            for part in resource._inspecting_client, resource.sensor.an_int:
+                self.references.append(weakref.ref(part))
+            part = None  # noqa: F841
+            resource.stop()
+            yield resource.until_stopped()
+
+        self.assert_freed(make, run)
+
+    def test_container(self):
+        address = self.make_device().bind_address
+
+        def make():
+            container = KATCPClientResourceContainer({
+                "name": "all", "clients": {"device": {"address": address, "controlled": True}}})
+            container.set_ioloop(self.loop)
+            return container
+
+        @gen.coroutine
+        def run(container):
+            container.start()
+            yield container.until_synced()
+            yield container.set_sampling_strategy("device_an_int", "event")
+            self.references.append(weakref.ref(container.children["device"]))
+            container.stop()
+            yield container.until_stopped()
+
+        self.assert_freed(make, run)
+
+    def test_servers(self):
+        def make(thread_safe, handler_thread):
+            server = Device5("localhost", 0)
+            server.set_concurrency_options(thread_safe, handler_thread)
+            server.set_ioloop(self.loop)
+            return server
+
+        @gen.coroutine
+        def run(server):
+            server.start()
+            client = self.make_client(server.bind_address)
+            client.start()
+            yield client.until_protocol()
+            reply, _ = yield client.future_request(
+                Message.request("sensor-sampling", "an.int", "period", 1000))
+            self.assertTrue(reply.reply_ok())
+            yield server.stop()
+            server.join(LIMIT)
+            client.stop()
+            yield client.until_stopped()
+
+        for concurrency in CONCURRENCY.values():
+            self.assert_freed(functools.partial(make, *concurrency), run)
 
 
 class TestGarbage(ThreadedTestCase):

@@ -1,8 +1,11 @@
 from __future__ import absolute_import, division, print_function
 
+import logging
 import re
 import threading
 import unittest
+
+from tornado import gen
 
 import katcp
 from katcp.compat import ConcurrentFuture
@@ -14,6 +17,8 @@ from katcp.server import DeviceServer
 from katcp.server.connections import ClientRequestConnection
 from tests.support import mock
 from tests.support.devices import Device4, Device5, Device51, ServerTestCase, ServerTests, in_all_modes
+from tests.support.logs import LogRecorder
+from tests.support.loop_contents import note_futures_given_to
 
 STANDARD_REQUESTS = ["client-list", "halt", "help", "log-level", "restart", "sensor-list",
                      "sensor-sampling", "sensor-sampling-clear", "sensor-value", "version-list",
@@ -160,6 +165,41 @@ class _StandardRequests(ServerTests):
         self.assertEqual(other.rest().rstrip(b"\n") + b"\n", bye)
         self.server.join(timeout=10)
         self.assertFalse(self.server.running())
+
+    def test_halt_gives_the_loop_no_future(self):
+        returned = note_futures_given_to(self.server.ioloop)
+        with LogRecorder() as log:
+            self.assertEqual(self.connect().ask(b"?halt"), [b"!halt ok"])
+            self.server.join(timeout=10)
+        self.assertFalse(self.server.running())
+        self.assertEqual(returned, [])
+        self.assertEqual([record.getMessage() for record in log.records
+                          if record.levelno > logging.INFO or record.exc_info], [])
+
+    def test_halt_with_a_stop_that_fails_later(self):
+        @gen.coroutine
+        def fail(timeout):
+            yield gen.moment
+            raise ValueError("Stuck")
+
+        returned = note_futures_given_to(self.server.ioloop)
+        stop = self.server.stop
+        self.server.stop = fail
+        try:
+            with LogRecorder(self.server._logger.name) as log:
+                client = self.connect()
+                self.assertEqual(client.ask(b"?halt"), [b"!halt ok"])
+                client.ask(b"?watchdog")
+                client.ask(b"?watchdog")
+                for _ in range(1000):
+                    if log.records and log.records[-1].exc_info:
+                        break
+                    client.ask(b"?watchdog")
+        finally:
+            self.server.stop = stop
+        errors = [record for record in log.records if record.exc_info]
+        self.assertEqual([str(record.exc_info[1]) for record in errors], ["Stuck"])
+        self.assertEqual(returned, [])
 
     def test_halt_uses_the_public_stop(self):
         stop = self.server.stop

@@ -6,14 +6,13 @@ ended after a ``stop``; from then on the client may be started again.
 
 from __future__ import absolute_import, division, print_function
 
+import functools
 import sys
 import threading
 import weakref
 
 # Bound here so that tests which patch the time module's functions do not disturb waits.
 from timeit import default_timer
-
-from tornado import gen
 
 from katcp import compat, handover
 from katcp.client.thread_safety import BlockedThreads
@@ -52,6 +51,26 @@ class _EventWaiter(Waiter):
             super(_EventWaiter, self).source_done(source)
         else:
             self.set_result(None)
+
+
+class _StopWaiter(Waiter):
+    """Ends the run of a client when the main coroutine has ended, or the time for that is up."""
+
+    def ends(self, client, run_number):
+        self._client = weakref.ref(client)
+        self._run_number = run_number
+
+    def source_done(self, source):
+        client = self._client()
+        if client is not None:
+            client._end_run_number(self._run_number)
+        super(_StopWaiter, self).source_done(source)
+
+
+def _log_failure(logger, message, future):
+    exc_info = compat.future_exc_info(future)
+    if exc_info is not None:
+        logger.error(message, exc_info=exc_info)
 
 
 class _LoopWatcher(object):
@@ -262,14 +281,11 @@ class ClientLifecycle(object):
         try:
             main = self._install()
             if compat.is_awaitable(main):
-                compat.add_loop_callback(self._ioloop, compat.as_future(main), self._log_failure_of_main)
+                # Not the client's method: the loop would keep the client for a while after its end.
+                compat.add_loop_callback(self._ioloop, compat.as_future(main), functools.partial(
+                    _log_failure, self._logger, "Unhandled exception in the main coroutine of the client"))
         except Exception:
             self._logger.exception("Unhandled exception in the main coroutine of the client")
-
-    def _log_failure_of_main(self, future):
-        exc_info = compat.future_exc_info(future)
-        if exc_info is not None:
-            self._logger.error("Unhandled exception in the main coroutine of the client", exc_info=exc_info)
 
     # --- stop ------------------------------------------------------------------------------------
 
@@ -300,17 +316,16 @@ class ClientLifecycle(object):
         if self._managed():
             self._ioloop_manager.stop(timeout, callback=lambda: self._stop_in_loop(timeout))
         elif not self._notice_closed_loop():
-            self._ioloop.add_callback(self._stop_and_log, timeout)
+            self._ioloop.add_callback(self._stop_on_loop_of_others, timeout)
 
-    @gen.coroutine
-    def _stop_and_log(self, timeout):
-        try:
-            yield self._stop_in_loop(timeout)
-        except Exception:
-            self._logger.exception("Unhandled exception while the client was stopping")
+    def _stop_on_loop_of_others(self, timeout):
+        """Stop, without anything on the loop that would keep the client once it has stopped."""
+        failed = functools.partial(
+            _log_failure, self._logger, "Unhandled exception while the client was stopping")
+        compat.add_loop_callback(self._ioloop, self._stop_in_loop(timeout), failed)
 
-    @gen.coroutine
     def _stop_in_loop(self, timeout):
+        """Begin to stop; return a future that resolves when the run has ended."""
         run_number = self._run_number
         try:
             self._about_to_stop()
@@ -319,10 +334,21 @@ class ClientLifecycle(object):
             self._connect_loop_wake.set()
             self._abort_connect()
             self._disconnect()
-            yield self._stopped.until_set(timeout)
-        finally:
-            if run_number == self._run_number:  # somebody may have been quicker to start the next
-                self._end_run()
+        except (Exception,) + compat.CANCELLED_ERRORS:
+            self._end_run_number(run_number)
+            return compat.failed_future(sys.exc_info())
+        stopped = self._stopped.until_set(timeout)
+        if stopped.done():
+            self._end_run_number(run_number)
+            return stopped
+        waiter = new_waiter(self._ioloop, _StopWaiter)
+        waiter.ends(self, run_number)
+        follow(waiter, stopped)
+        return waiter
+
+    def _end_run_number(self, run_number):
+        if run_number == self._run_number:  # somebody may have been quicker to start the next
+            self._end_run()
 
     def _about_to_stop(self):
         """Hook: what has to happen before the connection is closed."""

@@ -5,12 +5,12 @@ What each does is told by its docstring, which is also what ``?help`` sends.
 
 from __future__ import absolute_import, division, print_function
 
-import functools
 import re
 import sys
 
 import katcp
-from katcp.compat import ThreadsafeFuture, done_future, ensure_native_str, lossy_str
+from katcp.compat import (
+    ThreadsafeFuture, as_future, done_future, ensure_native_str, is_awaitable, lossy_str)
 from katcp.errors import FailReply
 from katcp.kattypes import Int, Str, has_katcp_protocol_flags, minimum_katcp_version, request, return_reply
 from katcp.log_records import record_text
@@ -19,6 +19,7 @@ from katcp.protocol import ProtocolFlags
 from katcp.server.answers import InformBatch
 from katcp.server.dispatch import construct_name_filter
 from katcp.unreadable_sensors import format_in_place, log_unreadable
+from katcp.waiting import log_future_exceptions
 
 # What compiling a regular expression from the network may raise: besides re.error, patterns that are
 # nested too deeply (RuntimeError), and numbers that are too large (OverflowError).
@@ -233,10 +234,16 @@ class StandardRequests(object):
             !halt ok
             #disconnect Device\\_server\\_shutting\\_down.
         """
-        self._call_after_reply(functools.partial(self.stop, timeout=None))
+        self._call_after_reply(self._halt)
         future = ThreadsafeFuture()
         future.set_result(req.make_reply("ok"))
         return future
+
+    def _halt(self):
+        # The loop gets no future: it would want to hear of its end, when it is closed.
+        stopped = self.stop(timeout=None)
+        if is_awaitable(stopped):
+            log_future_exceptions(self._logger, as_future(stopped))
 
     def request_restart(self, req, msg):
         """Have the device server started anew.

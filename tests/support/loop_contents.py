@@ -32,3 +32,24 @@ def loop_contents(ioloop):
 
 def _is_cancelled(timer):
     return timer._cancelled
+
+
+def note_futures_given_to(ioloop):
+    """Return a list to which whatever awaitable a callback of `ioloop` returns is added from now on.
+
+    A loop wants to hear of the end of such a thing, even when it is closed by then.
+    """
+    run_callback = ioloop._run_callback
+    returned = []
+
+    def run_and_look(callback):
+        def look():
+            result = callback()
+            if result is not None and compat.is_awaitable(result):
+                returned.append((callback, result))
+            return result
+
+        return run_callback(look)
+
+    ioloop._run_callback = run_and_look
+    return returned
