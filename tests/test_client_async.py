@@ -3,6 +3,7 @@
 from __future__ import absolute_import, division, print_function
 
 import gc
+import logging
 import re
 import unittest
 import weakref
@@ -52,6 +53,56 @@ class ClientTestCase(LoopTestCase):
     def until_called(self, recorder, number=1):
         while len(recorder.calls) < number:
             yield gen.moment
+
+
+class TestUnexpectedMessages(ClientTestCase):
+    answer = staticmethod(no_reply)
+
+    def setUp(self):
+        super(TestUnexpectedMessages, self).setUp()
+        self.end = Recorder()
+        self.client._inform_handlers["end"] = lambda client, msg: self.end(msg)
+
+    @gen.coroutine
+    def logged(self, data):
+        """Return what is logged, as INFO or above, while the client receives `data`."""
+        with CapturedLog("katcp.client", level=logging.INFO) as log:
+            self.connection.send(data + b"#end\n")
+            yield self.until_called(self.end)
+        del self.end.calls[:]
+        raise gen.Return([(record.levelname, record.msg, record.args) for record in log.records])
+
+    def unexpected(self, kind, message):
+        return ("INFO", "Unexpected %s from %s: %s" % (kind, self.client.bind_address_string, message), ())
+
+    @gen_test
+    def test_they_are_logged(self):
+        for kind, data in (("reply", b"!ghost[77] ok 1"), ("reply", b"!ghost ok"),
+                           ("request", b"?ghost[5] x")):
+            logged = yield self.logged(data + b"\n")
+            self.assertEqual(logged, [self.unexpected(kind, data.decode("ascii"))])
+        logged = yield self.logged(b"!x \xff\n")
+        self.assertEqual(len(logged), 1)
+
+    @gen_test
+    def test_a_reply_that_is_late(self):
+        reply, _ = yield self.client.future_request(Message.request("slow", mid=8), timeout=0.001)
+        self.assertFalse(reply.reply_ok())
+        logged = yield self.logged(b"!slow[8] ok\n")
+        self.assertEqual(logged, [self.unexpected("reply", "!slow[8] ok")])
+
+    @gen_test
+    def test_expected_ones_are_not(self):
+        self.client.callback_request(Message.request("quiet", mid=9))
+        future = self.client.future_request(Message.request("asked", mid=10))
+        self.client._reply_handlers["handled"] = lambda client, msg: None
+        self.client._request_handlers["handled"] = lambda client, msg: None
+        logged = yield self.logged(b"!quiet[9] ok\n!asked[10] ok\n!handled ok\n?handled\n#unknown\n")
+        self.assertEqual(logged, [])
+        yield future
+        self.client.unhandled_reply = self.client.unhandled_request = lambda msg: None
+        logged = yield self.logged(b"!ghost[77] ok\n?ghost\n")
+        self.assertEqual(logged, [])
 
 
 class TestRequests(ClientTestCase):

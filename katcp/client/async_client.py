@@ -302,8 +302,14 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
                 entry = pending.take(msg)
             if not pending.queue:
                 self._expect_nothing()
-        if entry is None or entry[1] is None:
+        if entry is None:
             self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
+        elif entry[1] is None:
+            outer, self._expected_reply = self._expected_reply, msg
+            try:
+                self._watch("Reply", msg, super(AsyncClient, self).handle_reply(msg))
+            finally:
+                self._expected_reply = outer
         else:
             self._call_back("Callback reply", entry[1], msg, entry[3])
 

@@ -115,6 +115,8 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     MAX_LOOP_LATENCY = 0.03
 
     _connection_class = LineConnection
+    # A reply that is being handled whose request has no callback.
+    _expected_reply = None
 
     def __init__(self, host, port, tb_limit=20, logger=log, auto_reconnect=True):
         self._bindaddr = (host or "0.0.0.0", port)
@@ -574,17 +576,25 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         """
 
     def unhandled_reply(self, msg):
-        """Hook for replies without a handler.
+        """Hook for replies without a handler; logs, as INFO, what nobody has asked for.
 
         Parameters
         ----------
         msg : Message
         """
+        if msg is not self._expected_reply:
+            self._log_unexpected("reply", msg)
 
     def unhandled_request(self, msg):
-        """Hook for requests of the server without a handler; no reply is sent.
+        """Hook for requests of the server without a handler; logs them as INFO, no reply is sent.
 
         Parameters
         ----------
         msg : Message
         """
+        self._log_unexpected("request", msg)
+
+    def _log_unexpected(self, kind, msg):
+        if self._logger.isEnabledFor(logging.INFO):
+            self._logger.info(record_text("Unexpected %s from %s: %s", kind, self.bind_address_string,
+                                          msg.log_text()))
