@@ -6,9 +6,12 @@ For how waits behave, and whose clock counts, see `katcp.waiting`.
 from __future__ import absolute_import, division, print_function
 
 import logging
+import sys
 
 from katcp import compat, handover
 from katcp.linked_futures import Waiters, expect_within, new_waiter
+from katcp.listeners import FailureCounts, check_signature
+from katcp.log_records import record_text
 
 # The name under which users know these messages.
 log = logging.getLogger("katcp.core")
@@ -136,7 +139,9 @@ class AsyncCallbackEvent(AsyncEvent):
 
     def __init__(self, callback=lambda x: x, ioloop=None):
         super(AsyncCallbackEvent, self).__init__(ioloop)
+        check_signature(log, "Callback of an event", callback, "flag")
         self._callback = callback
+        self._failures = FailureCounts()
 
     def set(self):
         """Set the event, then call the callback with True."""
@@ -152,7 +157,9 @@ class AsyncCallbackEvent(AsyncEvent):
         try:
             self._callback(flag)
         except (Exception,) + compat.CANCELLED_ERRORS:
-            log.exception("Unhandled exception calling event change callback")
+            suffix = self._failures.suffix(sys.exc_info())
+            if suffix is not None:
+                log.exception(record_text("Unhandled exception calling event change callback%s", suffix))
 
 
 class AsyncState(object):

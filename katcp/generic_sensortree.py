@@ -8,10 +8,14 @@ import sys
 import threading
 
 from katcp.compat import is_recursion_error, ordered_dict, reraise
+from katcp.listeners import FailureCounts
 from katcp.log_records import record_text
 
 # The name under which users know these messages.
 log = logging.getLogger("katcp.sensortree")
+
+# Of the rules of all trees.
+_failures = FailureCounts()
 
 
 class UnknownSensorError(ValueError, KeyError):
@@ -117,12 +121,17 @@ class GenericSensorTree(object):
                 if failure is None:
                     failure = sys.exc_info()
                 else:
-                    log.exception(record_text("Recalculating %r failed as well", parent))
+                    self._log_failed_rule(parent, sys.exc_info())
         if failure is not None:
             try:
                 reraise(failure)
             finally:
                 del failure  # its traceback refers to this frame
+
+    def _log_failed_rule(self, parent, exc_info):
+        suffix = _failures.suffix(exc_info, id(parent))
+        if suffix is not None:
+            log.exception(record_text("Recalculating %r failed as well%s", parent, suffix))
 
     def _is_linked(self, parent, child):
         return parent in self._child_to_parents.get(child, ())

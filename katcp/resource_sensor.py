@@ -18,6 +18,7 @@ from katcp.compat import (CANCELLED_ERRORS, Sequence, add_callback_if_open, done
                           is_awaitable, ordered_dict, resolve, string_types, with_metaclass)
 from katcp.errors import KATCPSensorError
 from katcp.linked_futures import Deadline, Place, Waiter, new_waiter, wait_loop
+from katcp.listeners import FailureCounts, check_signature
 from katcp.log_records import record_text
 from katcp.protocol import DEFAULT_KATCP_MAJOR
 from katcp.resource_names import NO_STRATEGY, escape_name, parameter_text, strategy_parts
@@ -30,6 +31,10 @@ logger = logging.getLogger("katcp.resource")
 # One for all sensors: listeners come and go rarely. Reentrant, because a garbage collection inside
 # may end a wait, which takes its listener away.
 _listeners_lock = threading.RLock()
+
+# What listeners are called with.
+_READING_ARGUMENTS = ("sensor", "reading")
+_PLAIN_ARGUMENTS = ("received_timestamp", "timestamp", "status", "value")
 
 _new_tuple = tuple.__new__
 _decode_timestamp = Sensor.TIMESTAMP_TYPE.decode
@@ -253,6 +258,9 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
             sensor.register_listener(lambda sensor, reading: print(reading.value), reading=True)
             yield sensor.wait(lambda reading: reading.value > 20, timeout=3600)
     """
+
+    # How often listeners have failed, once one has.
+    _listener_failures = None
 
     def __init__(self, sensor_description, sensor_manager):
         self._manager = sensor_manager
@@ -518,9 +526,13 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
             If true, `listener` is called with this sensor and a `KATCPSensorReading`, else with
             received timestamp, timestamp, status (as a word) and value.
         """
+        identity = hashable_identity(listener)
+        if identity not in self._listeners:
+            arguments = _READING_ARGUMENTS if reading else _PLAIN_ARGUMENTS
+            check_signature(logger, "Listener", listener, *arguments)
         with _listeners_lock:
             listeners = self._listeners.copy()
-            listeners[hashable_identity(listener)] = (listener, bool(reading))
+            listeners[identity] = (listener, bool(reading))
             self._listeners = listeners
 
     def unregister_listener(self, listener):
@@ -556,7 +568,15 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
                     received_timestamp, timestamp, _, value = reading
                     listener(received_timestamp, timestamp, reading.status, value)
             except (Exception,) + CANCELLED_ERRORS:
-                logger.exception(record_text("Unhandled exception calling KATCPSensor callback %r", listener))
+                self._log_failed_listener(listener, sys.exc_info())
+
+    def _log_failed_listener(self, listener, exc_info):
+        if self._listener_failures is None:
+            self._listener_failures = FailureCounts()
+        suffix = self._listener_failures.suffix(exc_info, hashable_identity(listener))
+        if suffix is not None:
+            logger.exception(record_text("Unhandled exception calling KATCPSensor callback %r%s",
+                                         listener, suffix))
 
     # --- waiting ---
 

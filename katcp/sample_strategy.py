@@ -18,6 +18,7 @@ import sys
 import tornado.ioloop
 
 from katcp.compat import add_callback_if_open, get_thread_ident, is_bytes, is_text, lossy_str
+from katcp.listeners import FailureCounts
 from katcp.log_records import record_text
 from katcp.unreadable_sensors import log_unreadable, reading_in_place
 
@@ -321,8 +322,8 @@ class SampleStrategy(object):
         try:
             self._inform_callback(self._sensor, reading)
         except Exception:
-            log.exception(record_text("Unhandled exception trying to send %r for sensor %r of type %r",
-                                      reading, self._sensor.name, self._sensor.type))
+            self._log_failure("send", "Unhandled exception trying to send %r for sensor %r of type %r",
+                              reading, self._sensor.name, self._sensor.type)
 
     def _read_sensor(self):
         """Return the sensor's reading; if it cannot be read, one with status unknown and no value."""
@@ -331,6 +332,15 @@ class SampleStrategy(object):
         except Exception as error:
             log_unreadable(log, self._sensor, error, exc_info=sys.exc_info())
             return reading_in_place()
+
+    def _log_failure(self, what, template, *args):
+        """Log the current exception, unless it has come often enough."""
+        failures = self.__dict__.get("_failures")
+        if failures is None:
+            failures = self._failures = FailureCounts()
+        suffix = failures.suffix(sys.exc_info(), what)
+        if suffix is not None:
+            log.exception(record_text(template, *args) + suffix)
 
     def _queue_foreign_update(self, update, sensor, reading):
         """Have ``update(self, sensor, reading)`` called in the loop's thread; called in any other."""
@@ -364,7 +374,7 @@ class SampleStrategy(object):
                 if handled_before is not None and handled_before is not reading:
                     self._check_last_word(update, sensor, handled_before)
             except Exception:
-                log.exception(record_text("Could not handle an update of sensor %r", sensor.name))
+                self._log_failure("update", "Could not handle an update of sensor %r", sensor.name)
 
     def _check_last_word(self, update, sensor, handled_before):
         # A thread may have stored its reading, but have come to telling us only after a newer one had

@@ -13,6 +13,7 @@ from katcp.compat import (ensure_native_str, integer_types, is_bytes, is_recursi
                           text_type)
 from katcp.errors import KatcpSyntaxError, KatcpTypeError
 from katcp.katcp_types import Address, Bool, Float, Int, Lru, Timestamp
+from katcp.listeners import FailureCounts, check_signature
 from katcp.log_records import record_text
 from katcp.protocol import DEFAULT_KATCP_MAJOR
 from katcp.text_types import Discrete, Str, native_where_possible
@@ -176,6 +177,7 @@ class Sensor(object):
         kattype, default_value = self.SENSOR_TYPES[sensor_type]
         self._sensor_type = sensor_type
         self._observers = frozenset()
+        self._observer_failures = None
         self.type = self.stype = kattype.name
         self.name = ensure_native_str(name)
         self.units = ensure_native_str(units) if units is not None else ""
@@ -543,6 +545,11 @@ class Sensor(object):
             Hashable; to attach one twice has no effect.
         """
         # Replaced rather than changed: `notify` may be at it in another thread.
+        update = getattr(observer, "update", None)
+        if update is None:
+            logger.error(record_text("Observer %r of %r has no method update()", observer, self))
+        else:
+            check_signature(logger, "Observer's method", update, "sensor", "reading")
         with _observers_lock:
             self._observers = self._observers.union((observer,))
 
@@ -579,12 +586,19 @@ class Sensor(object):
                 if failure is None:
                     failure = sys.exc_info()
                 else:
-                    logger.exception(record_text("Observer %r failed on an update of %r", observer, self))
+                    self._log_failed_observer(observer, sys.exc_info())
         if failure is not None:
             try:
                 reraise(failure)
             finally:
                 del failure  # its traceback refers to this frame
+
+    def _log_failed_observer(self, observer, exc_info):
+        if self._observer_failures is None:
+            self._observer_failures = FailureCounts()
+        suffix = self._observer_failures.suffix(exc_info, id(observer))
+        if suffix is not None:
+            logger.exception(record_text("Observer %r failed on an update of %r%s", observer, self, suffix))
 
     # --- for clients ---
 

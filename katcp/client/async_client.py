@@ -330,12 +330,11 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             self._lost_replies.is_in_step(name)
         return entry
 
-    def _call_back(self, kind, callback, msg, user_data):
+    def _call_back(self, kind, callback, msg, user_data, what=None):
         try:
             result = callback(msg) if user_data is None else callback(msg, *user_data)
         except (Exception,) + CANCELLED_ERRORS:
-            # Not part of the template: the reason of a failure may contain anything.
-            self._log_traceback("%s %s FAIL: %s", kind, msg.name)
+            self._log_failed_handler(kind, msg, what)
         else:
             if result is not None:
                 self._watch(kind, msg, result)
@@ -348,9 +347,11 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
 
         def log_failure(future):
             exc_info = compat.future_exc_info(future)
-            if exc_info is not None:
-                self._logger.error(record_text("%s %s FAIL: %s", kind, name,
-                                               lossy_str(exc_info[1])), exc_info=exc_info)
+            suffix = None if exc_info is None else self._handler_failures.suffix(
+                exc_info, kind, name)
+            if suffix is not None:
+                self._logger.error(record_text("%s %s FAIL: %s%s", kind, name, lossy_str(exc_info[1]),
+                                               suffix), exc_info=exc_info)
 
         try:
             future = compat.as_future(result)
@@ -359,7 +360,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             else:
                 compat.add_loop_callback(self._ioloop, future, log_failure)
         except Exception:
-            self._log_traceback("%s %s FAIL: %s", kind, name)
+            self._log_failed_handler(kind, msg)
 
     # --- replies that the client makes -----------------------------------------------------------
 
@@ -412,8 +413,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         """Give the callback of a request a reply that says why there is no other."""
         if reply_cb is None:
             return
-        self._call_back("Callback reply during failure {},".format(reason), reply_cb,
-                        failure_reply(msg, reason), user_data)
+        self._call_back("Callback reply", reply_cb, failure_reply(msg, reason), user_data,
+                        "Callback reply during failure {},".format(reason))
 
     def _fail_waiting_requests(self, reason):
         """Have all pending requests answered with a failure, soon."""

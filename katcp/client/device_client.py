@@ -20,6 +20,7 @@ from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str, with_met
 from katcp.errors import KatcpClientDisconnected, KatcpClientError, KatcpVersionError
 from katcp.handlers import DeviceMetaclass
 from katcp.line_connection import LineConnection
+from katcp.listeners import FailureCounts
 from katcp.log_records import record_text, traceback_text
 from katcp.message import Message, MessageParser
 
@@ -131,6 +132,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
         self._id_lock = threading.Lock()
         self._stream = None
         self._tcp_client = None
+        self._handler_failures = FailureCounts()
         # Handlers that are put into the tables of a client are that client's only.
         cls = type(self)
         self._request_handlers = LayeredDict(cls._request_handlers)
@@ -458,7 +460,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             if result is not None and compat.is_awaitable(result):
                 self._read_on_after(compat.as_future(result), msg)
         except (Exception,) + CANCELLED_ERRORS:
-            self._log_failed_handling(msg, True)
+            self._log_failed_handling(msg, sys.exc_info())
 
     def _read_on_after(self, future, msg):
         """Let the lines that follow wait for a handler's future."""
@@ -480,8 +482,11 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
             self._log_failed_handling(msg, exc_info)
 
     def _log_failed_handling(self, msg, exc_info):
-        self._logger.error(record_text("Unhandled exception in handle_message() from %s for message %r",
-                                       self.bind_address_string, msg.log_text()), exc_info=exc_info)
+        suffix = self._handler_failures.suffix(exc_info, msg.mtype, msg.name)
+        if suffix is None:
+            return
+        self._logger.error(record_text("Unhandled exception in handle_message() from %s for message %r%s",
+                                       self.bind_address_string, msg.log_text(), suffix), exc_info=exc_info)
 
     def handle_message(self, msg):
         """Hand a received message to `handle_inform`, `handle_reply` or `handle_request`.
@@ -515,7 +520,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 return self._call_unhandled("unhandled_inform", msg)
             return handler(self, msg)
         except (Exception,) + CANCELLED_ERRORS:
-            self._log_traceback("Inform %s FAIL: %s", msg.name)
+            self._log_failed_handler("Inform", msg)
             return None
 
     def handle_reply(self, msg):
@@ -526,7 +531,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 return self._call_unhandled("unhandled_reply", msg)
             return handler(self, msg)
         except (Exception,) + CANCELLED_ERRORS:
-            self._log_traceback("Reply %s FAIL: %s", msg.name)
+            self._log_failed_handler("Reply", msg)
             return None
 
     def handle_request(self, msg):
@@ -554,7 +559,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
                 self.send_message(reply)
             return reply
         except (Exception,) + CANCELLED_ERRORS:
-            self._log_traceback("Request %s FAIL: %s", msg.name)
+            self._log_failed_handler("Request", msg)
             return None
 
     def _call_unhandled(self, hook, msg):
@@ -566,6 +571,12 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     def _log_traceback(self, template, *args):
         """Log the current exception as an error; the traceback comes last and is cut to `_tb_limit`."""
         self._logger.error(record_text(template, *(args + (traceback_text(sys.exc_info(), self._tb_limit),))))
+
+    def _log_failed_handler(self, kind, msg, what=None):
+        """Log the current exception of a handler or callback, unless it has come often enough."""
+        suffix = self._handler_failures.suffix(sys.exc_info(), kind, msg.name)
+        if suffix is not None:
+            self._log_traceback("%s %s FAIL%s: %s", what or kind, msg.name, suffix)
 
     def unhandled_inform(self, msg):
         """Hook for informs without a handler.

@@ -16,6 +16,7 @@ from katcp.inspecting.backoff import ic_logger
 from katcp.inspecting.bulk_sampling import BulkSampling
 from katcp.inspecting.inform_hooks import _InformHookDeviceClient
 from katcp.inspecting.inspection import Inspection
+from katcp.inspecting.log_informs import LogInforms
 from katcp.inspecting.lookup import Lookup
 from katcp.inspecting.state_loop import StateLoop
 from katcp.inspecting.updates import SensorUpdates
@@ -28,7 +29,7 @@ from katcp.waiting import AsyncEvent, future_timeout_manager, until_any
 STOP_ITERATIONS = 4
 
 
-class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSampling):
+class InspectingClientAsync(StateLoop, Inspection, Lookup, SensorUpdates, BulkSampling, LogInforms):
     """A client that finds out which requests and sensors a device has, and keeps that up to date.
 
     It inspects the device when it is connected, when it is connected again, and when the device says that

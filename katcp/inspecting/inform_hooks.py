@@ -2,11 +2,14 @@
 
 from __future__ import absolute_import, division, print_function
 
+import sys
 from collections import defaultdict
 
 from katcp.client.async_client import AsyncClient
 from katcp.compat import CANCELLED_ERRORS, lossy_str
+from katcp.listeners import check_signature
 from katcp.log_records import record_text
+from katcp.waiting import hashable_identity
 
 
 class _InformHookDeviceClient(AsyncClient):
@@ -38,6 +41,7 @@ class _InformHookDeviceClient(AsyncClient):
         """
         hooks = self._inform_hooks[inform_name]
         if callback not in hooks:
+            check_signature(self._logger, "Hook", callback, "msg")
             self._inform_hooks[inform_name] = hooks + [callback]
 
     def handle_inform(self, msg):
@@ -48,6 +52,11 @@ class _InformHookDeviceClient(AsyncClient):
                 try:
                     hook(msg)
                 except (Exception,) + CANCELLED_ERRORS:
-                    self._logger.warning(record_text('Call to function "%s" with message "%s".',
-                                                     lossy_str(hook), msg.log_text()), exc_info=True)
+                    self._log_failed_hook(hook, msg, sys.exc_info())
         return super(_InformHookDeviceClient, self).handle_inform(msg)
+
+    def _log_failed_hook(self, hook, msg, exc_info):
+        suffix = self._handler_failures.suffix(exc_info, hashable_identity(hook))
+        if suffix is not None:
+            self._logger.warning(record_text('Call to function "%s" with message "%s".%s', lossy_str(hook),
+                                             msg.log_text(), suffix), exc_info=exc_info)

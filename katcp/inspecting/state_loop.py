@@ -20,6 +20,7 @@ from katcp.inspecting.inspection import SyncError
 from katcp.inspecting.states import (DATA_SYNCED_STATES, DISCONNECTED, MODEL_CHANGED, MODEL_UNCHANGED,
                                      NOT_SYNCED_STATES, SYNCED, SYNCING, VALID_STATES,
                                      InspectingClientStateType)
+from katcp.listeners import check_signature
 from katcp.log_records import record_text
 from katcp.waiting import (AsyncEvent, AsyncState, log_coroutine_exceptions, log_future_exceptions,
                            until_any)
@@ -110,6 +111,8 @@ class StateLoop(object):
 
             If the callback fails, the client connects anew after a while; changes are then told again.
         """
+        if cb is not None:
+            check_signature(self._logger, "State callback", cb, "state", "model_changes")
         self._state_cb = cb
 
     def until_state(self, desired_state, timeout=None):

@@ -9,6 +9,7 @@ import sys
 
 from katcp import compat
 from katcp.compat import decode_native, lossy_str, ordered_dict
+from katcp.listeners import FailureCounts
 from katcp.log_records import record_text
 
 # What updates return that need not wait for anything: thousands in a second share it.
@@ -31,6 +32,7 @@ class SensorUpdates(object):
         # Updates for sensors that are being looked up: name -> deque of (future, arguments), oldest first.
         self._waiting_updates = ordered_dict()
         self._waiting_updates_count = 0
+        self._update_failures = FailureCounts()
         super(SensorUpdates, self).__init__()
 
     def _cb_inform_sensor_status(self, msg):
@@ -60,9 +62,12 @@ class SensorUpdates(object):
         if exc_info is not None:
             self._log_failed_update(raw_name, exc_info)
 
-    def _log_failed_update(self, raw_name, exc_info=True):
-        self._logger.error(record_text('Could not apply the update received for "%s"',
-                                       lossy_str(raw_name)), exc_info=exc_info)
+    def _log_failed_update(self, raw_name, exc_info=None):
+        exc_info = exc_info or sys.exc_info()
+        suffix = self._update_failures.suffix(exc_info, raw_name)
+        if suffix is not None:
+            self._logger.error(record_text('Could not apply the update received for "%s"%s',
+                                           lossy_str(raw_name), suffix), exc_info=exc_info)
 
     def update_sensor(self, name, timestamp, status, value):
         """Set a sensor from an update of the device.

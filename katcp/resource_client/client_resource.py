@@ -112,6 +112,7 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         self._dummy_unknown_requests = bool(resource_spec.get("dummy_unknown_requests", False))
         self._preset_protocol_flags = resource_spec.get("preset_protocol_flags")
         self._ioloop_set_to = None
+        self._log_listener = None
         # Whether it was started and not stopped since.
         self._started = False
         # Whether the inspecting client has been told to connect, which may have to wait for its loop.
@@ -318,6 +319,34 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         return ReplyWrappedInspectingClientAsync(host, port, ioloop=ioloop_set_to,
                                                  auto_reconnect=self.auto_reconnect)
 
+    def set_log_listener(self, listener):
+        """Have a function called with each message that the device logs (``#log``).
+
+        May be called before the start or later.  The device logs from the level on that was set with
+        ``?log-level``, ``warn`` by default.
+
+        Parameters
+        ----------
+        listener : callable or None
+            ``listener(level, timestamp, name, text)`` is called in the thread of the loop. `level`, such as
+            ``"warn"``, the `name` of the device's logger and `text` are native strings; `timestamp` is in
+            seconds since the epoch (float), None if it cannot be read.  Its exceptions are logged.  It takes
+            the place of the listener before it; None for no listener.
+
+        Examples
+        --------
+        ::
+
+            def on_log(level, timestamp, name, text):
+                print("The receiver says: {}: {}".format(level, text))
+
+            receiver.set_log_listener(on_log)
+        """
+        self._log_listener = listener
+        client = self.__dict__.get("_inspecting_client")
+        if client is not None:
+            client.set_log_listener(listener)
+
     def start(self):
         """Start the client of the device: from now on it tries to be connected and synced.
 
@@ -355,6 +384,8 @@ class KATCPClientResource(ModelUpdates, SensorPresets, KATCPResource):
         manager = self._sensor_manager = KATCPClientResourceSensorsManager(
             client, self.name, logger=self._logger)
         manager.strategy_noted = self._strategy_noted
+        if self._log_listener is not None:
+            client.set_log_listener(self._log_listener)
         client.handle_sensor_value()
         client.sensor_factory = manager.sensor_factory
         self.reapply_sampling_strategies = manager.reapply_sampling_strategies

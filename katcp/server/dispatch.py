@@ -13,6 +13,7 @@ from katcp.attrdict import AttrDict
 from katcp.compat import done_future, is_future, with_metaclass
 from katcp.handlers import DeviceServerMetaclass
 from katcp.handover import LoopCall
+from katcp.listeners import FailureCounts
 from katcp.log_records import record_text
 from katcp.message import Message
 from katcp.protocol import DEFAULT_KATCP_MAJOR, SEC_TO_MS_FAC, SEC_TS_KATCP_MAJOR, ProtocolFlags
@@ -123,6 +124,7 @@ class DeviceServerBase(with_metaclass(DeviceServerMetaclass, MessageHandling)):
     def __init__(self, host, port, tb_limit=20, logger=log):
         self._logger = logger
         self._tb_limit = tb_limit
+        self._handler_failures = FailureCounts()
         self._daemonic = False
         self._handler_thread = None
         self._on_message = None

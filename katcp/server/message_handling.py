@@ -273,5 +273,7 @@ class MessageHandling(object):
             self._log_one_way_failure(kind, msg, exc_info)
 
     def _log_one_way_failure(self, kind, msg, exc_info):
-        self._logger.error(record_text("%s %s FAIL: %s", kind, msg.name,
-                                       traceback_text(exc_info, self._tb_limit)))
+        suffix = self._handler_failures.suffix(exc_info, kind, msg.name)
+        if suffix is not None:
+            self._logger.error(record_text("%s %s FAIL%s: %s", kind, msg.name, suffix,
+                                           traceback_text(exc_info, self._tb_limit)))
