@@ -39,6 +39,8 @@ _PLAIN_ARGUMENTS = ("received_timestamp", "timestamp", "status", "value")
 _new_tuple = tuple.__new__
 _decode_timestamp = Sensor.TIMESTAMP_TYPE.decode
 _STATUS_NUMBERS = Sensor.STATUS_NAMES_RAW
+# The statuses in which a value means nothing (specification, section 7).
+_WITHOUT_VALUE = frozenset([Sensor.UNKNOWN, Sensor.FAILURE, Sensor.UNREACHABLE, Sensor.INACTIVE])
 
 
 # --- readings ------------------------------------------------------------------------------------
@@ -56,10 +58,15 @@ class KATCPSensorReading(namedtuple("KATCPSensorReading",
     istatus : int
         One of the status constants of `katcp.Sensor`.
     value : object
-        Of the type that belongs to the sensor; None if nothing has been received yet.
+        Of the type that belongs to the sensor; None if nothing has been received yet, or if the status is
+        one without a value and what the device sent is none.
+    raw_value : bytes or None
+        What the device sent where that is no value, else None.
     """
 
     __slots__ = []
+
+    raw_value = None
 
     @property
     def status(self):
@@ -72,6 +79,13 @@ class KATCPSensorReading(namedtuple("KATCPSensorReading",
             return Sensor.STATUSES.get(int(self.istatus), "unknown")
         except TypeError:
             return "unknown"
+
+
+class _ReadingWithoutValue(KATCPSensorReading):
+    """A reading with what the device sent instead of a value."""
+
+    def __repr__(self):
+        return repr(KATCPSensorReading(*self))
 
 
 _NOTHING_RECEIVED = KATCPSensorReading(0, 0, Sensor.UNKNOWN, None)
@@ -203,6 +217,9 @@ class _ReadingWait(Place):
                 return
             settle, outcome = resolve, True
         except Exception:
+            if reading.raw_value is not None:
+                # Conditions may be made for values: such a reading has none to be tested.
+                return
             settle, outcome = fail, sys.exc_info()
         waiter.found = True
         self.stop_listening()
@@ -261,6 +278,8 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
 
     # How often listeners have failed, once one has.
     _listener_failures = None
+    # What the device sent where that is no value, while the sensor is being set.
+    _raw_value = None
 
     def __init__(self, sensor_description, sensor_manager):
         self._manager = sensor_manager
@@ -378,10 +397,13 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
         status : int
             One of the status constants of `katcp.Sensor`.
         value : object
-            Of the type that belongs to the sensor.
+            Of the type that belongs to the sensor; None if the status says that there is none.
         """
         # Half the time of calling the class; clients may get tens of thousands of these a second.
         reading = _new_tuple(KATCPSensorReading, (self._manager.time(), timestamp, status, value))
+        if value is None and self._raw_value is not None:
+            reading = _ReadingWithoutValue(*reading)
+            reading.raw_value = self._raw_value
         self._reading = reading
         self.call_listeners(reading)
 
@@ -417,12 +439,29 @@ class KATCPSensor(with_metaclass(abc.ABCMeta)):
 
         Notes
         -----
-        Nothing changes if one of them is wrong.
+        Nothing changes if one of them is wrong.  In the statuses ``unknown``, ``failure``, ``unreachable``
+        and ``inactive`` a value means nothing (specification, section 7): one that cannot be read is None,
+        and the reading has `raw_value`.
         """
         timestamp = _decode_timestamp(raw_timestamp, major)
         status = _STATUS_NUMBERS[raw_status]
         parse = self._parse if type(raw_value) is bytes else self._sensor.parse_value
-        self.set(timestamp, status, parse(raw_value, major))
+        try:
+            value = parse(raw_value, major)
+        except ValueError:
+            if status not in _WITHOUT_VALUE:
+                raise
+            self._set_without_value(timestamp, status, raw_value)
+        else:
+            self.set(timestamp, status, value)
+
+    def _set_without_value(self, timestamp, status, raw_value):
+        # By way of `set`, which subclasses may override.
+        self._raw_value = raw_value
+        try:
+            self.set(timestamp, status, None)
+        finally:
+            self._raw_value = None
 
     # --- asking the device ---
 

@@ -257,6 +257,32 @@ class TestUpdates(InspectingTestCase):
                          [(12345.5, Sensor.WARN, 7), (12345.5, Sensor.NOMINAL, "text")])
 
     @timewarp_test
+    def test_status_that_does_not_exist(self):
+        client = yield self.synced_client()
+        sensors = yield [client.future_get_sensor("an.int"), client.future_get_sensor("a.string")]
+        with CapturedLog("katcp.inspect_client") as log:
+            for number in range(3):
+                self.device.inform(status("12345", "2", "an.int", "splendid", str(number),
+                                          "a.string", "nominal", "text"))
+            yield client.simple_request("watchdog")
+            self.assertEqual([sensor.read() for sensor in sensors],
+                             [(12345, Sensor.UNKNOWN, 2), (12345, Sensor.NOMINAL, "text")])
+            self.assertEqual([(record.levelname, record.msg, record.args) for record in log.records], [(
+                "WARNING", 'Sensor "an.int" was reported with the status "splendid", which does not exist; '
+                'it is taken for "unknown"', ())])
+            # Of a sensor that has to be looked up first.
+            self.device.sensors[b"new"] = (b"New.", b"", b"string")
+            self.device.inform(status("12345", "1", "new", 1000 * b"\xff", "text"))
+            yield client.simple_request("watchdog")
+            self.assertEqual((yield client.future_get_sensor("new")).read(), (12345, Sensor.UNKNOWN, "text"))
+            self.assertEqual(len(log.records), 2)
+            self.assertLess(len(log.records[1].msg), 400)
+            # However many there are.
+            for number in range(2000):
+                yield client.update_sensor("an.int", b"5", b"s-%d" % number, b"3")
+            self.assertEqual(len(log.records), 1000)
+
+    @timewarp_test
     def test_milliseconds_of_old_devices(self):
         client = self.make_client()
         client.preset_protocol_flags(ProtocolFlags(4, 0, ""))
@@ -446,8 +472,15 @@ class TestUpdates(InspectingTestCase):
     @timewarp_test
     def test_failures_are_in_the_future(self):
         client = yield self.synced_client()
-        with self.assertRaises(KeyError):
-            yield client.update_sensor("an.int", b"5", b"no-such-status", b"3")
+        with self.assertRaises(ValueError):
+            yield client.update_sensor("an.int", b"5", b"nominal", b"nan")
+        broken = mock.Mock(set_formatted=mock.Mock(side_effect=KeyError("my own")))
+        client._sensor_object_cache["a.string"] = broken
+        for raw_status, calls in ((b"warn", 1), (b"no-such-status", 2)):
+            broken.set_formatted.reset_mock()
+            with self.assertRaises(KeyError):
+                yield client.update_sensor("a.string", b"5", raw_status, b"3")
+            self.assertEqual(broken.set_formatted.call_count, calls)
         self.device.broken["sensor-list"] = ("fail", "Out of order.")
         with self.assertRaises(SyncError):
             yield client.update_sensor("unknown", b"5", b"nominal", b"3")

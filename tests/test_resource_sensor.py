@@ -172,6 +172,64 @@ class TestSetting(SensorTestCase):
             with self.assertRaises(KatcpTypeError):
                 sensor.set_formatted(b"1", b"nominal", bytearray(raw), 5)
 
+    def test_readings_without_a_value(self):
+        for sensor_type, raw_values in (
+                (Sensor.INTEGER, (b"", b"nan", b"1.5")), (Sensor.FLOAT, (b"", b"none")),
+                (Sensor.BOOLEAN, (b"", b"nan", b"2")), (Sensor.LRU, (b"", b"nan")),
+                (Sensor.DISCRETE, (b"", b"three", b"\xff")), (Sensor.TIMESTAMP, (b"", b"never")),
+                (Sensor.ADDRESS, (b"[::1", b"a:b"))):
+            params = ["one", "two"] if sensor_type == Sensor.DISCRETE else None
+            sensor = make_sensor(self.manager, sensor_type=sensor_type, params=params)
+            plain, readings = mock.Mock(), mock.Mock()
+            sensor.register_listener(plain)
+            sensor.register_listener(readings, reading=True)
+            for raw_value in raw_values:
+                for status in ("unknown", "failure", "unreachable", "inactive"):
+                    for major in (4, 5):
+                        raw_timestamp = b"7000" if major == 4 else b"7"
+                        sensor.set_formatted(raw_timestamp, status.encode("ascii"), raw_value, major)
+                        reading = sensor.reading
+                        self.assertEqual(reading, (1000.0, 7, Sensor.STATUS_NAMES[status], None))
+                        self.assertIsInstance(reading, KATCPSensorReading)
+                        self.assertEqual((sensor.status, sensor.value), (status, None))
+                        self.assertEqual((reading.raw_value, type(reading.raw_value)), (raw_value, bytes))
+                        self.assertEqual(repr(reading), repr(KATCPSensorReading(*reading)))
+                        plain.assert_called_with(1000.0, 7, status, None)
+                        readings.assert_called_with(sensor, reading)
+                for status in ("nominal", "warn", "error"):
+                    with self.assertRaises(ValueError):
+                        sensor.set_formatted(b"7", status.encode("ascii"), raw_value)
+                self.assertIs(sensor.reading, reading)
+
+    def test_values_that_mean_nothing_are_kept(self):
+        self.sensor.set_formatted(b"7", b"failure", b"3")
+        self.assertEqual(self.sensor.reading, (1000.0, 7, Sensor.FAILURE, 3))
+        self.assertIs(type(self.sensor.reading), KATCPSensorReading)
+        self.assertIsNone(self.sensor.reading.raw_value)
+        string = make_sensor(self.manager, sensor_type=Sensor.STRING)
+        string.set_formatted(b"7", b"unknown", b"")
+        self.assertEqual((string.value, string.reading.raw_value), ("", None))
+
+    def test_a_value_after_none(self):
+        self.sensor.set_formatted(b"7", b"failure", b"nan")
+        self.sensor.set(8, Sensor.FAILURE, None)
+        self.assertIsNone(self.sensor.reading.raw_value)
+        self.sensor.set_formatted(b"9", b"nominal", b"3")
+        self.assertEqual(self.sensor.reading, (1000.0, 9, Sensor.NOMINAL, 3))
+        self.assertIs(type(self.sensor.reading), KATCPSensorReading)
+
+    def test_overridden_set_is_told_of_readings_without_a_value(self):
+        class Told(KATCPSensor):
+            def set(self, timestamp, status, value):
+                told.append((timestamp, status, value))
+                super(Told, self).set(timestamp, status, value)
+
+        told = []
+        sensor = make_sensor(self.manager, cls=Told)
+        sensor.set_formatted(b"7", b"failure", b"nan", 5)
+        self.assertEqual(told, [(7, Sensor.FAILURE, None)])
+        self.assertEqual(sensor.reading.raw_value, b"nan")
+
     def test_times_of_older_versions(self):
         sensor = make_sensor(self.manager, sensor_type=Sensor.TIMESTAMP)
         sensor.set_formatted(b"12500", b"nominal", b"3500", 4)

@@ -102,6 +102,25 @@ class TestWait(WaitTestCase):
         self.assertIs((yield future), True)
 
     @gen_test(timeout=1000)
+    def test_readings_without_a_value(self):
+        self.sensor.set_value(3)
+        futures = [self.sensor.wait(lambda reading: reading.status == "failure"),
+                   self.sensor.wait(lambda reading: {4: True, 3: False}[reading.value]),
+                   self.sensor.wait(4)]
+        yield self.wake_ioloop()
+        self.sensor.set_formatted(b"1", b"failure", b"nan")
+        yield self.wake_ioloop()
+        # It has no value for which the second condition could be true or false.
+        self.assertEqual([future.done() for future in futures], [True, False, False])
+        # The same for the reading that is there.
+        futures.append(self.sensor.wait(lambda reading: {4: True}[reading.value]))
+        yield self.wake_ioloop()
+        self.assertFalse(futures[-1].done())
+        self.sensor.set_formatted(b"2", b"nominal", b"4")
+        self.assertEqual((yield futures), 4 * [True])
+        self.assert_nobody_listens()
+
+    @gen_test(timeout=1000)
     def test_short_moments_count(self):
         future = self.sensor.wait(3)
         self.sensor.set_value(3)

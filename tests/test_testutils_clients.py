@@ -214,6 +214,11 @@ class TestReadingSensors(ClientCase):
                           "but received 4.", get, "s")
         inform("1.0", "1", "s", "excellent", "3")
         self.assert_fails("Got invalid status value 'excellent' for sensor 's'.", get, "s")
+        for status in ("unknown", "failure", "unreachable", "inactive"):
+            inform("1.0", "1", "s", status, "nan")
+            for sensortype in (int, bool):
+                self.assertEqual(get("s", sensortype), (None, status, 1.0))
+            self.assertEqual(get("s"), ("nan", status, 1.0))
         inform("now", "1", "s", "nominal", "3")
         self.assert_fails("Could not convert timestamp 'now' of sensor 's' to type {!r}: ".format(float),
                           get, "s")

@@ -322,8 +322,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             elif name not in pending.owed:
                 self._lost_replies.is_in_step(name)
             if self._logger.isEnabledFor(logging.INFO):
-                self._logger.info("Reply from %s came after its request had timed out: %s" % (
-                    self.bind_address_string, reply.log_text()))
+                self._logger.info(record_text("Reply from %s came after its request had timed out: %s",
+                                              self.bind_address_string, reply.log_text()))
             return None
         entry = pending.take(reply)
         if entry is not None:
@@ -401,8 +401,8 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
 
     def _get_in_step(self, name):
         """Do something about replies without ids that have all been late for some time."""
-        text = ("Replies of %s to ?%s come too late, or one of them got lost: %d requests in a row had "
-                "none in time" % (self.bind_address_string, name, MAX_TIMEOUTS_IN_A_ROW))
+        text = record_text("Replies of %s to ?%s come too late, or one of them got lost: %d requests in a "
+                           "row had none in time", self.bind_address_string, name, MAX_TIMEOUTS_IN_A_ROW)
         if not self._auto_reconnect:
             self._logger.warning(text)
             return

@@ -11,6 +11,7 @@ from katcp import compat
 from katcp.compat import decode_native, lossy_str, ordered_dict
 from katcp.listeners import FailureCounts
 from katcp.log_records import record_text
+from katcp.sensor import Sensor
 
 # What updates return that need not wait for anything: thousands in a second share it.
 _APPLIED = compat.done_future(None)
@@ -18,6 +19,13 @@ _APPLIED = compat.done_future(None)
 # Updates that may wait for their sensors to be looked up: a device that cannot be inspected may send updates
 # for days.
 MAX_WAITING_UPDATES = 10000
+
+_UNKNOWN = Sensor.STATUSES_RAW[Sensor.UNKNOWN]
+
+# Pairs of a sensor and a status that does not exist for which that is logged, once.
+MAX_LOGGED_STATUSES = 1000
+# So many bytes of it are shown.
+MAX_SHOWN_STATUS = 50
 
 
 class SensorUpdates(object):
@@ -33,6 +41,8 @@ class SensorUpdates(object):
         self._waiting_updates = ordered_dict()
         self._waiting_updates_count = 0
         self._update_failures = FailureCounts()
+        # (name of a sensor, status) of what was logged.
+        self._logged_statuses = set()
         super(SensorUpdates, self).__init__()
 
     def _cb_inform_sensor_status(self, msg):
@@ -85,7 +95,8 @@ class SensorUpdates(object):
         -------
         future
             Resolves with None.  It is done already if nothing had to be waited for.  Fails with what
-            ``set_formatted`` of the sensor raises, or the lookup of the sensor.
+            ``set_formatted`` of the sensor raises, or the lookup of the sensor.  A status that does not exist
+            is taken for ``unknown``, and logged once.
         """
         waiting = self._waiting_updates.get(name)
         if waiting is None:
@@ -94,7 +105,10 @@ class SensorUpdates(object):
                 if sensor is None and self.state.data_synced:
                     sensor = self._sensor_object(name)
                 if sensor is not None:
-                    sensor.set_formatted(timestamp, status, value, self.katcp_client.protocol_flags.major)
+                    try:
+                        sensor.set_formatted(timestamp, status, value, self.katcp_client.protocol_flags.major)
+                    except KeyError:
+                        self._set_status_unknown(sensor, name, timestamp, status, value)
                     return _APPLIED
             except Exception:
                 return compat.failed_future(sys.exc_info())
@@ -114,6 +128,19 @@ class SensorUpdates(object):
             self._waiting_updates[name] = collections.deque([update])
             self._look_up_for_updates(name)
         return future
+
+    def _set_status_unknown(self, sensor, name, timestamp, status, value):
+        """Set a sensor that has refused a status with the current KeyError, if that does not exist."""
+        if status in Sensor.STATUS_NAMES_RAW:
+            raise
+        sensor.set_formatted(timestamp, _UNKNOWN, value, self.katcp_client.protocol_flags.major)
+        logged = self._logged_statuses
+        shown = status[:MAX_SHOWN_STATUS]
+        if (name, shown) not in logged and len(logged) < MAX_LOGGED_STATUSES:
+            logged.add((name, shown))
+            self._logger.warning(record_text(
+                'Sensor "%s" was reported with the status "%s", which does not exist; it is taken for '
+                '"unknown"', lossy_str(name), lossy_str(shown)))
 
     def _give_up_oldest(self, name, waiting):
         if self._logger.isEnabledFor(logging.DEBUG):
@@ -150,7 +177,10 @@ class SensorUpdates(object):
                 continue
             try:
                 if sensor is not None:
-                    sensor.set_formatted(*(update + (self.katcp_client.protocol_flags.major,)))
+                    try:
+                        sensor.set_formatted(*(update + (self.katcp_client.protocol_flags.major,)))
+                    except KeyError:
+                        self._set_status_unknown(sensor, name, *update)
             except Exception:
                 compat.fail(future, sys.exc_info())
             else:

@@ -9,6 +9,9 @@ from katcp.sensor import Sensor
 from katcp.testutils.assertions import reply_argument
 from katcp.testutils.deadline import Deadline
 
+# The statuses in which a value means nothing (specification, section 7).
+_WITHOUT_VALUE = frozenset([b"unknown", b"failure", b"unreachable", b"inactive"])
+
 
 class SensorAssertions(object):
     """Methods of :class:`BlockingTestClient` that read sensors, assert their values, and wait for them.
@@ -37,8 +40,10 @@ class SensorAssertions(object):
         Returns
         -------
         tuple of (object, str, float)
-            Value, status and timestamp.  The timestamp is the number that the device sends: seconds
-            since the Unix epoch in version 5 of the protocol, milliseconds in version 4.
+            Value, status and timestamp.  The value is None if it cannot be read and the status is one
+            without a value (``unknown``, ``failure``, ``unreachable``, ``inactive``).  The timestamp is the
+            number that the device sends: seconds since the Unix epoch in version 5 of the protocol,
+            milliseconds in version 4.
         """
         test = self.test
         reply, informs = self.blocking_request(Message.request("sensor-value", sensorname))
@@ -63,8 +68,10 @@ class SensorAssertions(object):
             else:
                 value = sensortype(raw_value)
         except ValueError as error:
-            test.fail("Could not convert value %r of sensor '%s' to type %s: %s"
-                      % (lossy_str(raw_value), sensorname, type_text, error))
+            if raw_status not in _WITHOUT_VALUE:
+                test.fail("Could not convert value %r of sensor '%s' to type %s: %s"
+                          % (lossy_str(raw_value), sensorname, type_text, error))
+            value = None
 
         status = lossy_str(raw_status)
         test.assertTrue(status in Sensor.STATUSES.values(),
