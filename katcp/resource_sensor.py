@@ -39,8 +39,7 @@ _PLAIN_ARGUMENTS = ("received_timestamp", "timestamp", "status", "value")
 _new_tuple = tuple.__new__
 _decode_timestamp = Sensor.TIMESTAMP_TYPE.decode
 _STATUS_NUMBERS = Sensor.STATUS_NAMES_RAW
-# The statuses in which a value means nothing (specification, section 7).
-_WITHOUT_VALUE = frozenset([Sensor.UNKNOWN, Sensor.FAILURE, Sensor.UNREACHABLE, Sensor.INACTIVE])
+_WITHOUT_VALUE = Sensor.STATUSES_WITHOUT_VALUE
 
 
 # --- readings ------------------------------------------------------------------------------------

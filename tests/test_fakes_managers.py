@@ -259,6 +259,28 @@ class TestReadings(ManagerTestCase):
             self.assertEqual(sensor.value(), value)
 
     @testing.gen_test(timeout=LIMIT)
+    def test_readings_without_a_value(self):
+        self.manager.add_sensors(SENSORS)
+        yield self.start()
+        self.manager.set_sensor_reading("an.int", 3)
+        for status in sorted(Sensor.STATUSES_WITHOUT_VALUE):
+            for name in SENSORS:
+                self.manager.set_sensor_reading(name, None, status, timestamp=status)
+                sensor = yield self.client.future_get_sensor(name)
+                self.assertEqual(sensor.read()[:2], (status, status), name)
+            word = Sensor.STATUSES[status]
+            # The last value that there was; what there was in the beginning.
+            self.assertEqual((yield self.ask("sensor-value", "/^an?[.](int|bool)/")), [
+                "#sensor-value %d.000000 1 a.bool %s 0" % (status, word),
+                "#sensor-value %d.000000 1 an.int %s 3" % (status, word), "!sensor-value ok 2"])
+        # What other devices send.
+        sensor = yield self.client.future_get_sensor("an.int")
+        for word, value, status in (("failure", "nan", Sensor.FAILURE), ("odd", "", Sensor.UNKNOWN)):
+            self.client.katcp_client.handle_message(
+                Message.inform("sensor-status", 9, 1, "an.int", word, value))
+            self.assertEqual(sensor.read(), (9, status, None))
+
+    @testing.gen_test(timeout=LIMIT)
     def test_before_the_connection(self):
         self.manager.add_sensors(SENSORS)
         with mock.patch("katcp.fakes.managers.time.time", return_value=100.0):

@@ -161,7 +161,7 @@ class FakeInspectingClientManager(object):
         ----------
         name : str
         value : object
-            Of the type of the sensor.
+            Of the type of the sensor; None if the status says that there is none.
         status : int, optional
             One of the constants of `Sensor`.
         timestamp : float, optional

@@ -9,8 +9,8 @@ from katcp.sensor import Sensor
 from katcp.testutils.assertions import reply_argument
 from katcp.testutils.deadline import Deadline
 
-# The statuses in which a value means nothing (specification, section 7).
-_WITHOUT_VALUE = frozenset([b"unknown", b"failure", b"unreachable", b"inactive"])
+# As on the wire.
+_WITHOUT_VALUE = frozenset(Sensor.STATUSES_RAW[status] for status in Sensor.STATUSES_WITHOUT_VALUE)
 
 
 class SensorAssertions(object):
