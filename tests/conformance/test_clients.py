@@ -23,7 +23,7 @@ class TestMessages(ThreadedTestCase):
     def receive(self, client_class, *lines):
         """Have a client receive lines and, last, an inform; return what it sent and the texts it logged."""
         server = self.make_server()
-        with CapturedLog("katcp", level=logging.DEBUG) as log:
+        with CapturedLog("katcp", level=logging.INFO) as log:
             client = self.start_client(client_class, server)
             received = Recorder()
             client.unhandled_inform = received
@@ -51,8 +51,10 @@ class TestMessages(ThreadedTestCase):
                 def unhandled_request(self, msg):
                     requests.append(msg.__bytes__())
 
-            for cls in (client_class, Client):
-                self.assertEqual(self.receive(cls, b"?watchdog", b"?no-such-request[7] x")[0], [])
+            sent, logged = self.receive(client_class, b"?watchdog", b"?no-such-request[7] x")
+            self.assertEqual(sent, [])
+            self.assertTrue([message for message in logged if "?no-such-request[7] x" in message], logged)
+            self.assertEqual(self.receive(Client, b"?watchdog", b"?no-such-request[7] x")[0], [])
             self.assertEqual(requests, [b"?watchdog", b"?no-such-request[7] x"])
 
     @covers("2-symmetric")
@@ -136,6 +138,16 @@ class TestSensors(ResourceTestCase):
     @covers("7.2-ranges")
     def test_four_parameters(self):
         self.check_reading(b"float", b"12", 12.0, (b"0", b"10", b"-5", b"15"))
+
+    @covers("7-no-value")
+    @tornado.testing.gen_test
+    def test_readings_without_value(self):
+        resource = yield self.synced_resource()
+        for timestamp, status in enumerate((b"unknown", b"failure", b"unreachable", b"inactive"), 20):
+            self.device.update(b"an.int", b"", timestamp=b"%d" % timestamp, status=status)
+            yield self.until(lambda: resource.sensor.an_int.reading.timestamp == timestamp)
+            reading = resource.sensor.an_int.reading
+            self.assertEqual((reading.status, reading.value), (status.decode("ascii"), None))
 
     @covers("3-string-sensors")
     @tornado.testing.gen_test
