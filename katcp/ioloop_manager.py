@@ -115,6 +115,8 @@ class IOLoopManager(object):
         self._logger = logger
         self._ioloop_thread = None
         self._ioloop = None
+        # Whether somebody has chosen the unmanaged loop, so that `loop_for_start` must not.
+        self._ioloop_given = False
         self._running = threading.Event()
         self._start_lock = threading.Lock()
         self._daemonize = False
@@ -174,6 +176,37 @@ class IOLoopManager(object):
                 raise RuntimeError("IOLoop instance already set")
             if ioloop is not None:
                 self._ioloop = ioloop
+                self._ioloop_given = True
+
+    def note_current_ioloop(self):
+        """Note the current loop of this thread, if it has one, as one that `loop_for_start` may choose."""
+        self._ioloop = compat.current_ioloop()
+
+    def loop_for_start(self):
+        """Return the loop to start something on now.
+
+        Returns
+        -------
+        tornado.ioloop.IOLoop
+            As of `get_ioloop`, but for an unmanaged loop that `set_ioloop` was not given.  That is chosen
+            anew: the last one if it is running, in whatever thread; otherwise the current one of this
+            thread; or if there is none, the last one, unless it is closed.
+        """
+        with self._start_lock:
+            if not self._ioloop_managed and not self._ioloop_given:
+                self._ioloop = self._choose_ioloop(self._ioloop)
+        return self.get_ioloop()
+
+    @staticmethod
+    def _choose_ioloop(last):
+        if last is not None and compat.ioloop_is_running(last):
+            return last
+        current = compat.current_ioloop()
+        if current is not None and not compat.ioloop_is_closed(current):
+            return current
+        if last is not None and not compat.ioloop_is_closed(last):
+            return last
+        return tornado.ioloop.IOLoop.current()
 
     def start(self, timeout=None):
         """Run the managed loop in its thread; of an unmanaged one note that it is in use.

@@ -613,7 +613,7 @@ class TestUnmanaged(LoopTestCase):
     def test_current_loop_of_each_start(self):
         client = AsyncClient(*self.server.address)
         client.set_ioloop()
-        for stop in (True, False, False):
+        for stop, close in ((True, True), (True, False), (False, True), (False, True)):
             loop = compat.new_ioloop()
 
             @gen.coroutine
@@ -628,7 +628,10 @@ class TestUnmanaged(LoopTestCase):
                     yield client.until_stopped()
 
             loop.run_sync(use, timeout=LIMIT)
-            loop.close(all_fds=True)
+            if close:
+                loop.close(all_fds=True)
+            else:
+                self.addCleanup(loop.close)
         client.stop()
         self.assertFalse(client.running())
 

@@ -475,6 +475,30 @@ class TestAsyncDeviceServer(tornado.testing.AsyncTestCase):
         in_thread(lambda: made.append(self.make()))
         self.assertEqual(len(made), 1)
 
+    @tornado.testing.gen_test
+    def test_made_where_another_loop_was_current(self):
+        other = compat.new_ioloop()
+        self.addCleanup(other.close)
+        made = []
+        in_thread(lambda: other.run_sync(lambda: made.append(self.make())))
+        for _ in range(2):
+            server = made[0]
+            server.start()
+            self.assertIs(server.ioloop, self.io_loop)
+            yield tornado.gen.moment
+            yield tornado.gen.moment
+            self.assertTrue(server.running())
+            yield server.stop()
+
+    @tornado.testing.gen_test
+    def test_started_in_a_thread_without_loop(self):
+        server = self.make()
+        in_thread(server.start)
+        self.assertIs(server.ioloop, self.io_loop)
+        answers = yield self.dialogue(server, b"?watchdog\n")
+        self.assertEqual(answers.splitlines()[3], b"!watchdog ok")
+        yield server.stop()
+
     def test_another_loop_may_be_set(self):
         server = self.make()
         ioloop = compat.new_ioloop()

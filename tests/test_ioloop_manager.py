@@ -28,6 +28,73 @@ from tests.support.logs import LogRecorder
 LONG = 10
 
 
+class TestLoopForStart(unittest.TestCase):
+    """An unmanaged loop that nobody has chosen."""
+
+    def setUp(self):
+        self.addCleanup(compat.make_ioloop_current, compat.current_ioloop())
+        self.manager = IOLoopManager(managed_default=False)
+
+    def make_loop(self):
+        ioloop = compat.new_ioloop()
+        self.addCleanup(lambda: compat.ioloop_is_closed(ioloop) or ioloop.close())
+        return ioloop
+
+    def choose_on(self, ioloop):
+        return ioloop.run_sync(tornado.gen.coroutine(self.manager.loop_for_start))
+
+    def test_is_the_running_one_of_each_start(self):
+        for ioloop in [self.make_loop(), self.make_loop()]:  # neither is closed
+            self.assertIs(self.choose_on(ioloop), ioloop)
+            self.assertIs(self.manager.get_ioloop(), ioloop)
+
+    def test_is_the_current_one_of_each_start(self):
+        for ioloop in [self.make_loop(), self.make_loop()]:
+            compat.make_ioloop_current(ioloop)
+            self.assertIs(self.manager.loop_for_start(), ioloop)
+
+    def test_current_loop_is_noted(self):
+        noted, other = self.make_loop(), self.make_loop()
+        noted.run_sync(tornado.gen.coroutine(self.manager.note_current_ioloop))
+        chosen = []
+
+        def choose():
+            chosen.append(self.manager.loop_for_start())
+
+        thread = threading.Thread(target=choose)
+        thread.start()
+        thread.join()
+        self.assertIs(chosen.pop(), noted)
+        # It is not running, so that the one of this thread is meant.
+        self.assertIs(self.choose_on(other), other)
+
+    def test_noted_loop_that_is_running(self):
+        runner = IOLoopManager()
+        noted = runner.get_ioloop()
+        self.addCleanup(runner.join, LONG)
+        self.addCleanup(runner.stop)
+        runner.start(timeout=LONG)
+        IOLoopThreadWrapper(noted).call_in_ioloop(self.manager.note_current_ioloop, (), {}, LONG)
+        self.assertIs(self.choose_on(self.make_loop()), noted)
+
+    def test_noted_loop_that_is_closed(self):
+        noted, other = self.make_loop(), self.make_loop()
+        noted.run_sync(tornado.gen.coroutine(self.manager.note_current_ioloop))
+        noted.close()
+        self.assertIs(self.choose_on(other), other)
+
+    def test_given_loop_is_left_alone(self):
+        given = self.make_loop()
+        self.manager.set_ioloop(given)
+        self.assertIs(self.choose_on(self.make_loop()), given)
+
+    def test_managed_loop_is_left_alone(self):
+        self.manager = IOLoopManager()
+        ioloop = self.manager.get_ioloop()
+        self.addCleanup(ioloop.close)
+        self.assertIs(self.choose_on(self.make_loop()), ioloop)
+
+
 class ManagerTestCase(unittest.TestCase):
 
     def setUp(self):

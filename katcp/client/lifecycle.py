@@ -104,8 +104,6 @@ class ClientLifecycle(object):
     _loop_watcher = None
     # Who waits for something that happens during a run.
     _run_waits = None
-    # Whether it was left to us which loop of somebody else's to use.
-    _takes_current_loop = False
 
     def __init__(self):
         self._ioloop_manager = IOLoopManager(managed_default=True)
@@ -170,7 +168,6 @@ class ClientLifecycle(object):
         if manager._ioloop is not None:  # the manager would take a loop of ours for somebody else's
             raise RuntimeError("IOLoop instance already set")
         manager.set_ioloop(ioloop, managed=False)
-        self._takes_current_loop = ioloop is None
         self._ioloop = ioloop
         if ioloop is not None:
             # For those who wait for something before the start.
@@ -255,13 +252,9 @@ class ClientLifecycle(object):
             self.wait_running(max(0, give_up - default_timer()))
 
     def _loop_for_start(self):
-        manager = self._ioloop_manager
-        ioloop = manager.get_ioloop()
+        ioloop = self._ioloop_manager.loop_for_start()
         if not self._managed() and compat.ioloop_is_closed(ioloop):
-            if not self._takes_current_loop:
-                raise RuntimeError("The ioloop of the client is closed")
-            manager._ioloop = None
-            ioloop = manager.get_ioloop()
+            raise RuntimeError("The ioloop of the client is closed")
         return ioloop
 
     def _start_on(self, ioloop):

@@ -137,6 +137,10 @@ class KATCPServer(Accepting, Sending):
         self._ioloop_manager.setDaemon(self._daemonic)
         self._ioloop_manager.set_ioloop(ioloop, managed=False)
 
+    def note_current_ioloop(self):
+        """Note the current loop of this thread for when `start` is called in a thread without one."""
+        self._ioloop_manager.note_current_ioloop()
+
     def running(self):
         """Return whether the server is running."""
         return self._running.is_set()
@@ -191,7 +195,7 @@ class KATCPServer(Accepting, Sending):
             self._listener = self._bind_socket(self._bindaddr)
             self._bindaddr = self._listener.getsockname()[:2]
             self._max_msg_size = self.MAX_MSG_SIZE
-            self.ioloop = manager.get_ioloop()
+            self.ioloop = manager.loop_for_start()
             compat.tell_of_cancellations(self.ioloop)
             self._open_calls(self.ioloop)
         except BaseException:

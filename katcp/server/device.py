@@ -7,8 +7,6 @@ import functools
 import re
 import sys
 
-import tornado.ioloop
-
 from katcp import compat
 from katcp.compat import ThreadsafeFuture, done_future, failed_future, is_future
 from katcp.log_records import record_text
@@ -393,12 +391,14 @@ def _run_into(future, fn, args):
 
 
 class AsyncDeviceServer(DeviceServer):
-    """Device server that runs entirely in an ioloop of yours: the one that is current where it is made.
+    """Device server that runs entirely in an ioloop of yours: the one that is current where it is started.
 
     Handlers run in the loop's thread and must not block. Nothing of the server but sensors may be
     touched in other threads; use ``server.ioloop.add_callback`` there.
 
-    Parameters are those of :class:`DeviceServer`. `set_ioloop` may be called to give it another loop.
+    Parameters are those of :class:`DeviceServer`. `set_ioloop` may be called to choose the loop. Otherwise
+    each `start` does: if the loop that was current where the server was made is running, it is that, in
+    whatever thread `start` is called; if not, it is the current loop of the calling thread.
 
     Examples
     --------
@@ -413,9 +413,6 @@ class AsyncDeviceServer(DeviceServer):
     def __init__(self, *args, **kwargs):
         super(AsyncDeviceServer, self).__init__(*args, **kwargs)
         self.set_concurrency_options(thread_safe=False, handler_thread=False)
-        try:
-            ioloop = tornado.ioloop.IOLoop.current()
-        except RuntimeError:
-            # A thread without loop: then it is that of the thread that starts the server.
-            ioloop = None
-        self.set_ioloop(ioloop)
+        self.set_ioloop()
+        # `start` may be called in a thread without a loop, while that of this one is running.
+        self._server.note_current_ioloop()
