@@ -9,8 +9,7 @@ import sys
 from katcp import compat, handlers
 from katcp.client.blocking_requests import STOPPED, BlockingRequests, failure_reply
 from katcp.client.device_client import MAX_MSG_ID, DeviceClient, log
-from katcp.client.pending import (MAX_TIMEOUTS_IN_A_ROW, DeadlineQueue, LostReplies, PendingRequests,
-                                  with_handle)
+from katcp.client.pending import MAX_TIMEOUTS_IN_A_ROW, DeadlineQueue, PendingRequests, with_handle
 from katcp.client.steps import Steps
 from katcp.client.thread_safety import make_threadsafe
 from katcp.compat import CANCELLED_ERRORS, get_thread_ident, lossy_str
@@ -60,7 +59,6 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         self._async_queue = self._pending.queue
         self._async_id_stack = self._pending.id_stack
         self._deadlines = DeadlineQueue(self._deadline_passed, self._async_queue)
-        self._lost_replies = LostReplies()
         super(AsyncClient, self).__init__(host, port, tb_limit=tb_limit, logger=logger,
                                           auto_reconnect=auto_reconnect)
 
@@ -318,16 +316,16 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         pending, name = self._pending, reply.name
         if pending.is_late(name):
             if name in pending.id_stack:
-                self._lost_replies.reply_was_late(name)
+                pending.lost_replies.reply_was_late(name)
             elif name not in pending.owed:
-                self._lost_replies.is_in_step(name)
+                pending.lost_replies.is_in_step(name)
             if self._logger.isEnabledFor(logging.INFO):
                 self._logger.info(record_text("Reply from %s came after its request had timed out: %s",
                                               self.bind_address_string, reply.log_text()))
             return None
         entry = pending.take(reply)
         if entry is not None:
-            self._lost_replies.is_in_step(name)
+            pending.lost_replies.is_in_step(name)
         return entry
 
     def _call_back(self, kind, callback, msg, user_data, what=None):
@@ -393,7 +391,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         reason = "Request {} timed out after {:f} seconds.".format(
             request.name, self._ioloop.time() - start_time)
         self._do_fail_callback(reason, request, reply_cb, inform_cb, user_data, handle)
-        if type(key) is tuple and self._lost_replies.request_timed_out(request.name):
+        if type(key) is tuple and self._pending.lost_replies.request_timed_out(request.name):
             self._get_in_step(request.name)
 
     def _expect_late_reply(self, key):
@@ -421,7 +419,6 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
         self._read_notes()
         entries = self._pending.remove_all()
         self._deadlines.clear()
-        self._lost_replies.connection_is_gone()
         for entry in entries:
             self._ioloop.add_callback(self._do_fail_callback, reason, *entry)
 

@@ -38,12 +38,14 @@ class PendingRequests(object):
     owed : dict
         Message name to how many replies are owed after that to the youngest pending request of that name,
         or to none if there is no such request.  Names without any are not in it.
+    lost_replies : LostReplies
     """
 
     def __init__(self):
         self.queue = ordered_dict()
         self.id_stack = {}
         self.owed = ordered_dict()
+        self.lost_replies = LostReplies()
 
     @staticmethod
     def key_for(msg_id, request):
@@ -161,6 +163,7 @@ class PendingRequests(object):
         self.queue.clear()
         self.id_stack.clear()
         self.owed.clear()
+        self.lost_replies.connection_is_gone()
         return entries
 
 
