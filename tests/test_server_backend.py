@@ -896,6 +896,14 @@ class _Limits(DeviceTests):
         self.connect_and_ask()
         self.assertEqual(len(self.server._server._connections), 1)
 
+    def test_rubbish_costs_no_traceback_where_errors_are_not_logged(self):
+        self.server._logger.setLevel(logging.CRITICAL)
+        client = self.connect_and_ask()
+        with mock.patch("katcp.server.backend.traceback_text") as traceback_text:
+            client.send(b"rubbish\n")
+            client.until(b"#log error ")
+            self.assertEqual(traceback_text.call_count, 0)
+
     def test_informs_to_a_client_that_does_not_read(self):
         self.server._server.MAX_WRITE_BUFFER_SIZE = 16384
         self.connect_and_ask()

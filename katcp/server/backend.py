@@ -475,16 +475,21 @@ class KATCPServer(Accepting, Sending):
 
         Returns
         -------
-        tuple of (str, str)
-            Texts for the client and for the log. They do not refer to the exception.
+        tuple of (str, str or None)
+            Texts for the client and for the log, None if errors are not logged. They do not refer to the
+            exception.
         """
         text = "%s: %s\n" % (exc_info[0].__name__, compat.lossy_str(exc_info[1]))
+        # A traceback costs a hundred times as much as the line itself.
+        if not self._logger.isEnabledFor(logging.ERROR):
+            return text, None
         shown = repr(line[:MAX_LOGGED_LINE]) + ("..." if len(line) > MAX_LOGGED_LINE else "")
         return text, "BAD COMMAND: %s in line %s" % (traceback_text(exc_info, self._tb_limit), shown)
 
     def report_bad_line(self, conn, text, logged_text):
         """Tell the log and the client that a line is no message; in the thread that handles messages."""
-        self._logger.error(logged_text)
+        if logged_text is not None:
+            self._logger.error(logged_text)
         conn.inform(self._device.create_log_inform("error", text, "root"))
 
     def report_failed_message(self, conn, msg, exc_info):
