@@ -41,6 +41,8 @@ class PendingRequests(object):
     lost_replies : LostReplies
     """
 
+    __slots__ = ("queue", "id_stack", "owed", "lost_replies")
+
     def __init__(self):
         self.queue = ordered_dict()
         self.id_stack = {}
@@ -174,11 +176,13 @@ class LostReplies(object):
     A server that is always late looks the same.  The remedy for both is a new connection.
     """
 
+    __slots__ = ("_late", "_tried")
+
     def __init__(self):
         # Name -> [whether a reply was late since the last timeout, how many timeouts in a row that was so].
         self._late = {}
         # Names for which a remedy has been tried, until no reply is owed.
-        self._tried = set()
+        self._tried = frozenset()
 
     def reply_was_late(self, name):
         """Take note of a late reply that came while another request of that name waited."""
@@ -195,13 +199,13 @@ class LostReplies(object):
         late[0] = False
         if late[1] < MAX_TIMEOUTS_IN_A_ROW or name in self._tried or len(self._tried) >= MAX_OWED_NAMES:
             return False
-        self._tried.add(name)
+        self._tried = self._tried.union((name,))
         return True
 
     def is_in_step(self, name):
         """Take note that no reply has got lost: one was in time, or none is owed while no request waits."""
         self._late.pop(name, None)
-        self._tried.discard(name)
+        self._tried = self._tried.difference((name,))
 
     def connection_is_gone(self):
         """Forget what was the matter with a connection."""
