@@ -103,6 +103,15 @@ class TestLateReplies(LateRepliesTestCase):
                          % self.client.bind_address_string)
 
     @gen_test(timeout=1000)
+    def test_logged_once(self):
+        del self.client.unhandled_reply
+        yield self.time_out()
+        with CapturedLog("katcp.client", logging.INFO) as log:
+            yield self.answer_with(b"!read ok late\n!read ok nobody's\n")
+        self.assertEqual([message.split(" from ")[0] for message in log.messages],
+                         ["Reply", "Unexpected reply"])
+
+    @gen_test(timeout=1000)
     def test_before_the_next_request_is_sent(self):
         yield self.time_out()
         yield self.answer_with(b"!read ok late\n")

@@ -312,7 +312,10 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             self._call_back("Callback reply", entry[1], msg, entry[3])
 
     def _take_without_id(self, reply):
-        """Take out and return the entry of the request that a reply without an id answers, or None."""
+        """Take out and return the entry of the request that a reply without an id answers, or None.
+
+        For a late reply that is one without callbacks.
+        """
         pending, name = self._pending, reply.name
         if pending.is_late(name):
             if name in pending.id_stack:
@@ -322,7 +325,7 @@ class AsyncClient(BlockingRequests, Steps, DeviceClient):
             if self._logger.isEnabledFor(logging.INFO):
                 self._logger.info(record_text("Reply from %s came after its request had timed out: %s",
                                               self.bind_address_string, reply.log_text()))
-            return None
+            return _NOTHING
         entry = pending.take(reply)
         if entry is not None:
             pending.lost_replies.is_in_step(name)

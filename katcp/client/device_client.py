@@ -116,7 +116,7 @@ class DeviceClient(with_metaclass(DeviceMetaclass, ClientLifecycle, ProtocolDete
     MAX_LOOP_LATENCY = 0.03
 
     _connection_class = LineConnection
-    # A reply that is being handled whose request has no callback.
+    # A reply that is being handled whose request has no callback, or has timed out.
     _expected_reply = None
 
     def __init__(self, host, port, tb_limit=20, logger=log, auto_reconnect=True):
