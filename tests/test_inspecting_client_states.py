@@ -132,6 +132,40 @@ class TestSequences(InspectingTestCase):
         self.assertEqual(self.callback.told[1], ("TFTT", ALL))
 
     @timewarp_test
+    def test_no_initial_inspection_of_a_device_that_drops_the_connection(self):
+        greeting, self.device.server.greeting = self.device.server.greeting, b""
+        client = self.make_client(initial_inspection=False)
+        yield client.connect()
+        yield self.callback.until("FFFF", "TFFF")
+        yield self.iterations()
+        connection = self.device.server.wait_for_connection()
+        self.device.server.greeting = greeting
+        connection.close()
+        yield self.callback.until("FFFF", "TFFF", "FFFF")
+        yield client.katcp_client._waiting_to_retry.until_set()
+        yield self.move_clock(0.5)
+        yield client.until_synced()
+        # The first one was to be taken as it is, not the next.
+        self.assertEqual(self.callback.states, "FFFF TFFF FFFF TFFF TFTT TTFT")
+        self.assertEqual(self.callback.told[4], ("TFTT", ALL))
+
+    @timewarp_test
+    def test_no_initial_inspection_and_a_stop_before_the_protocol_is_known(self):
+        greeting, self.device.server.greeting = self.device.server.greeting, b""
+        client = self.make_client(initial_inspection=False)
+        yield client.connect()
+        yield self.callback.until("FFFF", "TFFF")
+        yield self.iterations()
+        self.device.server.wait_for_connection()
+        client.stop()
+        yield client.until_stopped()
+        self.device.server.greeting = greeting
+        self.callback.forget()
+        yield client.connect()
+        yield client.until_synced()
+        self.assertEqual(self.callback.states, "FFFF TFFF TFTT TTFT")
+
+    @timewarp_test
     def test_interface_changed_and_nothing_new(self):
         for name in ("interface-changed", "device-changed"):
             client = yield self.synced_client()

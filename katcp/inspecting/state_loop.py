@@ -57,7 +57,8 @@ class StateLoop(object):
     resync_delay : ExponentialRandomBackoff or None
         Says how long to wait after a failure; None until the client is started.
     initial_inspection : bool
-        Whether the next round inspects the device.
+        Whether the next round inspects the device. True after the first round, and after a connection that
+        ended before the protocol was known.
     """
 
     # Seconds before the first retry, and the most that it ever takes.
@@ -251,7 +252,12 @@ class StateLoop(object):
         connection = self._connection_number
         self._check_round(stop, connection)
         yield until_any(self.katcp_client.until_protocol(), self._disconnected.until_set(), stop.until_set())
-        self._check_round(stop, connection)
+        try:
+            self._check_round(stop, connection)
+        except _RoundInterrupted:
+            # Another device may answer on the next connection.
+            self.initial_inspection = True
+            raise
 
     @coroutine
     def _synchronise(self, stop, connection):

@@ -152,10 +152,11 @@ class ScriptedServer(object):
         sock, _ = self._listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = ScriptedConnection(self, sock)
-        # In this order: who has got the greeting finds the connection.
+        # In this order: who finds the connection may change the greeting; who was greeted finds it.
+        greeting = self.greeting
         self.connections.append(connection)
         self.connections_made += 1
-        sock.sendall(self.greeting)
+        sock.sendall(greeting)
 
     def _read(self, connection):
         if connection not in self.connections:
