@@ -466,6 +466,21 @@ class Live(Base):
         """Wait until somebody resolves the future, and let others go on meanwhile."""
         return self.request_future(req, msg)
 
+    @concurrent_reply
+    @gen.coroutine
+    def request_concurrent_at_once(self, req, msg):
+        """Do what the argument says, without waiting."""
+        outcome = msg.arguments[0]
+        req.inform("at-once")
+        if outcome == b"fail":
+            raise FailReply("not now")
+        if outcome == b"raise":
+            raise ValueError("boom")
+        if outcome == b"later":
+            self.waiting.append(req)
+            raise AsyncReply
+        raise gen.Return(req.make_reply("ok"))
+
     @gen.coroutine
     def request_coroutine(self, req, msg):
         """Wait a little, then do what the argument says."""
@@ -578,6 +593,24 @@ class _LiveServer(ServerTests):
         self.assertEqual(self.client.line(), b"!echo ok 1")
         future.set_result(req.make_reply("ok"))
         self.assertEqual(self.client.line(), b"!concurrent[1] ok")
+
+    def test_concurrent_reply_that_is_done_at_once_comes_first(self):
+        outcomes = ((b"ok", b"!concurrent-at-once ok"), (b"fail", b"!concurrent-at-once fail not\\_now"),
+                    (b"raise", b"!concurrent-at-once fail Traceback"))
+        self.client.send(b"".join(b"?concurrent-at-once " + outcome + b"\n?echo\n" for outcome, _ in outcomes))
+        for _, start in outcomes:
+            inform, reply, next_reply = self.client.lines(3)
+            self.assertEqual(inform, b"#concurrent-at-once at-once")
+            self.assertTrue(reply.startswith(start), reply)
+            self.assertEqual(next_reply, b"!echo ok")
+
+    def test_concurrent_reply_that_comes_after_all(self):
+        self.client.send(b"?concurrent-at-once later\n?echo\n")
+        self.client.shut_down_sending()
+        self.assertEqual(self.client.lines(2), [b"#concurrent-at-once at-once", b"!echo ok"])
+        req = self.waiting()
+        self.server._server.call_from_thread(lambda: req.reply("ok", "late"))
+        self.assertEqual(self.client.line(), b"!concurrent-at-once ok late")
 
     def test_outcomes_of_coroutines(self):
         for outcome, start, end in (

@@ -160,8 +160,8 @@ class MessageHandling(object):
         self._logger.error(record_text("Request %s FAIL: %s", req_msg.name, reason))
         return Message.reply_to_request(req_msg, "fail", reason)
 
-    # Replies that come later.  From the moment the handler returned a future all happens in the loop
-    # thread, where alone sending is always allowed.
+    # Replies that come later.  From the moment the handler returned a pending future all happens in the
+    # loop thread, where alone sending is always allowed.
 
     def _reply_later(self, awaitable, handler, req, connection, msg):
         ioloop = self.ioloop
@@ -172,11 +172,16 @@ class MessageHandling(object):
                                % (msg.name,))
         if getattr(handler, "_concurrent_reply", False):
             done, how = None, " FUTURE CONCURRENT"
-            _note_due(connection, req)
         else:
             done, how = ThreadsafeFuture(), " FUTURE"
         if self._logger.isEnabledFor(logging.DEBUG):
             self._logger.debug(record_text("%s%s OK", msg.name, how))
+        if done is None:
+            if compat.is_future(awaitable) and awaitable.done():
+                # Before the next request is handled, which does not wait for this one.
+                self._reply_from_done_future(done, how, req, connection, msg, awaitable)
+                return None
+            _note_due(connection, req)
         ioloop.add_callback(self._await_reply, awaitable, done, how, req, connection, msg)
         return done
 
@@ -195,7 +200,10 @@ class MessageHandling(object):
         if not compat.runs_in_this_thread(self.ioloop):
             # The future belongs to another loop.
             self.ioloop.add_callback(self._reply_from_future, done, how, req, connection, msg, future)
-            return
+        else:
+            self._reply_from_done_future(done, how, req, connection, msg, future)
+
+    def _reply_from_done_future(self, done, how, req, connection, msg, future):
         try:
             exc_info = compat.future_exc_info(future)
             if exc_info is None:
