@@ -597,7 +597,8 @@ class _LiveServer(ServerTests):
     def test_concurrent_reply_that_is_done_at_once_comes_first(self):
         outcomes = ((b"ok", b"!concurrent-at-once ok"), (b"fail", b"!concurrent-at-once fail not\\_now"),
                     (b"raise", b"!concurrent-at-once fail Traceback"))
-        self.client.send(b"".join(b"?concurrent-at-once " + outcome + b"\n?echo\n" for outcome, _ in outcomes))
+        self.client.send(b"".join([
+            b"?concurrent-at-once " + outcome + b"\n?echo\n" for outcome, _ in outcomes]))
         for _, start in outcomes:
             inform, reply, next_reply = self.client.lines(3)
             self.assertEqual(inform, b"#concurrent-at-once at-once")
