@@ -267,38 +267,69 @@ else:
         return functools.partial(new_future, ioloop)
 
 
-def done_future(result=None, exception=None):
-    """Return a future that is done already; works in any thread, with or without a loop.
+if ON_ASYNCIO:
+    _running_asyncio_loop = asyncio._get_running_loop
 
-    Parameters
-    ----------
-    result : object
-        What the future resolves to.
-    exception : Exception, optional
-        If given, what the future fails with instead.
+    def done_future(result=None, exception=None):
+        """Return a future that is done already; works in any thread, with or without a loop.
 
-    Returns
-    -------
-    future
-        Yieldable in tornado coroutines, awaitable on Python 3.
-    """
-    if ON_ASYNCIO:
-        return DoneFuture(result, exception)
-    future = LoopFuture()
-    if exception is None:
-        future.set_result(result)
-    else:
-        future.set_exception(exception)
-    return future
+        Parameters
+        ----------
+        result : object
+            What the future resolves to.
+        exception : Exception, optional
+            If given, what the future fails with instead.
 
+        Returns
+        -------
+        future
+            Yieldable in tornado coroutines, awaitable on Python 3.  Where a loop is running it is one of
+            asyncio's, which functions such as ``asyncio.isfuture`` know.
+        """
+        loop = _running_asyncio_loop()
+        # An asyncio future refuses StopIteration.
+        if loop is None or isinstance(exception, StopIteration):
+            return DoneFuture(result, exception)
+        future = asyncio.Future(loop=loop)
+        if exception is None:
+            future.set_result(result)
+        else:
+            future.set_exception(exception)
+            # It is not to be reported if nobody looks at it.
+            future.exception()
+        return future
 
-def failed_future(exc_info):
-    """Return a future that has failed with an ``exc_info`` triple; like `done_future`."""
-    if ON_ASYNCIO:
-        return DoneFuture(exception=exc_info[1])
-    future = LoopFuture()
-    future.set_exc_info(exc_info)
-    return future
+    def failed_future(exc_info):
+        """Return a future that has failed with an ``exc_info`` triple; like `done_future`."""
+        return done_future(exception=exc_info[1])
+else:
+    def done_future(result=None, exception=None):
+        """Return a future that is done already; works in any thread, with or without a loop.
+
+        Parameters
+        ----------
+        result : object
+            What the future resolves to.
+        exception : Exception, optional
+            If given, what the future fails with instead.
+
+        Returns
+        -------
+        future
+            Yieldable in tornado coroutines, awaitable on Python 3.
+        """
+        future = LoopFuture()
+        if exception is None:
+            future.set_result(result)
+        else:
+            future.set_exception(exception)
+        return future
+
+    def failed_future(exc_info):
+        """Return a future that has failed with an ``exc_info`` triple; like `done_future`."""
+        future = LoopFuture()
+        future.set_exc_info(exc_info)
+        return future
 
 
 def finished_copy(future):

@@ -37,7 +37,8 @@ def run(coroutine):
 
 class TestMadeBefore(unittest.TestCase):
     def setUp(self):
-        self.addCleanup(asyncio.set_event_loop, None)
+        # What `set_event_loop` has changed, if only to None, is not to be found by other tests.
+        self.addCleanup(asyncio.set_event_loop_policy, None)
         # The loop that everything would take that asks for one too early.
         never_run = asyncio.new_event_loop()
         self.addCleanup(never_run.close)
